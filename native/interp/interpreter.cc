@@ -1,0 +1,178 @@
+// Starting the interpreter as the chosen executable would, and leaving it.
+#include "interp/interpreter.h"
+
+#include <Python.h>
+
+#ifndef _WIN32
+#include <dlfcn.h>
+#endif
+
+#include "interp/error.h"
+#include "interp/gil.h"
+#include "interp/interrupt.h"
+#include "interp/ref.h"
+
+namespace coloop::interp {
+
+namespace {
+
+// site runs only after the flags for loading extensions are set (a .pth file may import one).
+constexpr const char* kFinishStart = R"(
+import sys
+def run_site(dlopen_flags):
+    if dlopen_flags:
+        sys.setdlopenflags(dlopen_flags)
+    import site
+    site.main()
+def load_package(package_folder):
+    import importlib.util
+    import os
+    package = os.path.join(package_folder, "_erlang_impl")
+    spec = importlib.util.spec_from_file_location(
+        "_erlang_impl", os.path.join(package, "__init__.py"), submodule_search_locations=[package])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["_erlang_impl"] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules["_erlang_impl"]
+        raise
+    sys.modules.setdefault("erlang", module)
+    sys.modules.setdefault("coloop", module)
+)";
+
+base::Error FromStatus(const PyStatus& status) {
+  std::string message = "Python did not start";
+  if (status.func != nullptr) message += std::string(" (") + status.func + ")";
+  if (status.err_msg != nullptr) message += std::string(": ") + status.err_msg;
+  return base::Error{"ERR_COLOOP_START", message};
+}
+
+PyStatus InitializeFromConfig(const InterpreterConfig& options) {
+  PyPreConfig preconfig;
+  PyPreConfig_InitPythonConfig(&preconfig);
+  preconfig.utf8_mode = 1;
+  preconfig.configure_locale = 0;
+  preconfig.parse_argv = 0;
+  PyStatus status = Py_PreInitialize(&preconfig);
+  if (PyStatus_Exception(status) != 0) return status;
+
+  PyConfig config;
+  PyConfig_InitPythonConfig(&config);
+  config.install_signal_handlers = 0;
+  config.parse_argv = 0;
+  config.site_import = 0;
+  status = PyConfig_SetBytesString(&config, &config.executable, options.executable.c_str());
+  if (PyStatus_Exception(status) == 0) {
+    status = PyConfig_SetBytesString(&config, &config.program_name, options.executable.c_str());
+  }
+  if (PyStatus_Exception(status) == 0) status = Py_InitializeFromConfig(&config);
+  PyConfig_Clear(&config);
+  return status;
+}
+
+// A copy of sys.flags with no_site = 0, or children started with sys.flags' arguments would get -S.
+bool RestoreSiteFlag() {
+  PyObject* flags = PySys_GetObject("flags");
+  const Owned names(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(flags)),
+                                           "__match_args__"));
+  if (!names) return false;
+  const Owned copy(PyStructSequence_New(Py_TYPE(flags)));
+  if (!copy) return false;
+  const Py_ssize_t visible = PyTuple_GET_SIZE(names.get());
+  const Owned count(PyObject_GetAttrString(flags, "n_fields"));
+  if (!count) return false;
+  const Py_ssize_t fields = PyLong_AsSsize_t(count.get());
+  for (Py_ssize_t i = 0; i < fields; ++i) {
+    PyObject* value = PyStructSequence_GetItem(flags, i);
+    const bool no_site = i < visible && PyUnicode_CompareWithASCIIString(
+                                            PyTuple_GET_ITEM(names.get(), i), "no_site") == 0;
+    PyStructSequence_SetItem(copy.get(), i,
+                             no_site ? PyLong_FromLong(0) : Owned::NewRef(value).release());
+  }
+  return PySys_SetObject("flags", copy.get()) == 0;
+}
+
+base::Result<void> RunStartCode(const Gil& gil, const InterpreterConfig& options) {
+  int flags = 0;
+#if defined(RTLD_DEEPBIND)
+  if (options.deep_bind) flags = RTLD_NOW | RTLD_DEEPBIND;
+#endif
+  const Owned globals(PyDict_New());
+  if (!globals) return TakeAsError(gil, "ERR_COLOOP_START");
+  PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins());
+  const Owned done(PyRun_String(kFinishStart, Py_file_input, globals.get(), globals.get()));
+  if (!done) return TakeAsError(gil, "ERR_COLOOP_START");
+  const Owned site(
+      PyObject_CallFunction(PyDict_GetItemString(globals.get(), "run_site"), "i", flags));
+  if (!site || !RestoreSiteFlag()) return TakeAsError(gil, "ERR_COLOOP_START");
+  const Owned package(PyObject_CallFunction(PyDict_GetItemString(globals.get(), "load_package"),
+                                            "s", options.package_folder.c_str()));
+  if (!package) return TakeAsError(gil, "ERR_COLOOP_START");
+  return {};
+}
+
+// A KeyboardInterrupt here is the watchdog's and no news.
+void ReportUnlessInterrupted(const Gil& gil) {
+  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0) {
+    PyErr_Clear();
+  } else {
+    ReportUnraisable(gil, nullptr);
+  }
+}
+
+void CallAndReport(const Gil& gil, const char* module, const char* function) {
+  const Owned imported(PyImport_ImportModule(module));
+  const Owned result(imported ? PyObject_CallMethod(imported.get(), function, nullptr) : nullptr);
+  if (!result) ReportUnlessInterrupted(gil);
+}
+
+void FlushStream(const Gil& gil, const char* name) {
+  PyObject* stream = PySys_GetObject(name);
+  if (stream == nullptr || stream == Py_None) return;
+  const Owned held = Owned::NewRef(stream);
+  const Owned result(PyObject_CallMethod(held.get(), "flush", nullptr));
+  if (!result) ReportUnlessInterrupted(gil);
+}
+
+}  // namespace
+
+base::Result<void> Initialize(const InterpreterConfig& config) {
+  const PyStatus status = InitializeFromConfig(config);
+  if (PyStatus_Exception(status) != 0) return FromStatus(status);
+  GilSlot& slot = CurrentGilSlot();
+  slot.held = true;
+  SetInterpreterUsable(true);
+  const Gil gil = Gil::FromPython();
+  base::Result<void> result = PrepareInterrupts(gil);
+  if (result.ok() && config.before_user_code != nullptr) config.before_user_code(gil);
+  if (result.ok()) result = RunStartCode(gil, config);
+  slot.held = false;
+  slot.state = PyEval_SaveThread();
+  return result;
+}
+
+std::string RuntimeVersion() { return Py_GetVersion(); }
+
+void RunExitSequence(int grace_ms) {
+  static bool done = false;
+  if (done || !InterpreterUsable()) return;
+  done = true;
+  GilSlot& slot = CurrentGilSlot();
+  if (!slot.held) {
+    PyEval_RestoreThread(slot.state);
+    slot.held = true;
+  }
+  const Gil gil = Gil::FromPython();
+  PyErr_Clear();
+  {
+    const ExitWatchdog watchdog(grace_ms);
+    CallAndReport(gil, "threading", "_shutdown");
+    CallAndReport(gil, "atexit", "_run_exitfuncs");
+    FlushStream(gil, "stdout");
+    FlushStream(gil, "stderr");
+  }
+  SetInterpreterUsable(false);
+}
+
+}  // namespace coloop::interp

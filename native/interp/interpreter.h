@@ -1,0 +1,31 @@
+// The one interpreter of the process: start it, run its exit sequence.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "interp/gil.h"
+
+namespace coloop::interp {
+
+struct InterpreterConfig {
+  std::string executable;      // sys.executable of the interpreter to be
+  std::string package_folder;  // the folder that holds `_erlang_impl`
+  bool deep_bind = false;      // extensions are loaded with RTLD_DEEPBIND
+  void (*before_user_code)(const Gil& gil) = nullptr;  // after the core is up, before site runs
+};
+
+// Starts Python on the calling thread (Node's main thread), without signal handlers, runs site and
+// loads the package `_erlang_impl` as `erlang` and `coloop`. Leaves the GIL released. Once for each
+// process. Audit hooks and built-in modules are in place before it is called.
+[[nodiscard]] base::Result<void> Initialize(const InterpreterConfig& config);
+
+// "3.11.7 (main, …)": the version of the library that runs, for a check against the one asked for.
+[[nodiscard]] std::string RuntimeVersion();
+
+// Waits for Python's non-daemon threads, runs atexit, flushes stdout and stderr; leaves the GIL
+// taken for good, so that no Python thread runs while the process goes. Main thread only, once;
+// later calls do nothing. A wait of more than `grace_ms` milliseconds is interrupted.
+void RunExitSequence(int grace_ms);
+
+}  // namespace coloop::interp

@@ -1,0 +1,89 @@
+// The interrupt signal and the watchdog of the exit sequence.
+#include "interp/interrupt.h"
+
+#include <Python.h>
+#include <pthread.h>
+
+#include <chrono>
+#include <csignal>
+
+#include "interp/error.h"
+#include "interp/ref.h"
+
+namespace coloop::interp {
+
+namespace {
+
+pthread_t main_thread;
+int interrupt_signal = 0;
+
+void HandleInterrupt(int) { PyErr_SetInterruptEx(SIGINT); }
+
+// A real-time signal that has its default disposition, from the upper end, where nobody looks.
+int FindUnusedSignal() {
+  for (int candidate = SIGRTMAX - 1; candidate > SIGRTMIN; --candidate) {
+    struct sigaction action {};
+    if (sigaction(candidate, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) {
+      return candidate;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+base::Result<void> PrepareInterrupts(const Gil& gil) {
+  main_thread = pthread_self();
+  struct sigaction saved {};
+  sigaction(SIGINT, nullptr, &saved);
+  const Owned module(PyImport_ImportModule("_signal"));
+  const Owned handler(module ? PyObject_GetAttrString(module.get(), "default_int_handler")
+                             : nullptr);
+  const Owned previous(
+      handler ? PyObject_CallMethod(module.get(), "signal", "iO", SIGINT, handler.get()) : nullptr);
+  sigaction(SIGINT, &saved, nullptr);
+  if (!previous) return TakeAsError(gil, "ERR_COLOOP_START");
+
+  interrupt_signal = FindUnusedSignal();
+  if (interrupt_signal == 0) {
+    return base::Error{"ERR_COLOOP_START", "no real-time signal is free for interrupts"};
+  }
+  struct sigaction action {};
+  action.sa_handler = HandleInterrupt;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_ONSTACK;
+  sigaction(interrupt_signal, &action, nullptr);
+  return {};
+}
+
+void InterruptMainThread() {
+  if (interrupt_signal != 0) pthread_kill(main_thread, interrupt_signal);
+}
+
+ExitWatchdog::ExitWatchdog(int grace_ms) : thread_([this, grace_ms] { Run(grace_ms); }) {}
+
+ExitWatchdog::~ExitWatchdog() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+bool ExitWatchdog::fired() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return fired_;
+}
+
+void ExitWatchdog::Run(int grace_ms) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  auto wait = std::chrono::milliseconds(grace_ms);
+  while (!changed_.wait_for(lock, wait, [this] { return stop_; })) {
+    fired_ = true;
+    InterruptMainThread();
+    wait = std::chrono::milliseconds(50);
+  }
+}
+
+}  // namespace coloop::interp
