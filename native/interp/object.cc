@@ -1,0 +1,119 @@
+// Thin covers of the C API behind object.h.
+#include "interp/object.h"
+
+#include <Python.h>
+
+#include "base/counters.h"
+
+namespace coloop::interp {
+
+std::uint32_t Abilities(const Gil&, PyObject* object) {
+  const PyTypeObject* type = Py_TYPE(object);
+  std::uint32_t bits = 0;
+  if (type->tp_call != nullptr) bits |= kCallable;
+  if (type->tp_iternext != nullptr && PyIter_Check(object) != 0) bits |= kIterator;
+  const PySequenceMethods* sequence = type->tp_as_sequence;
+  if (type->tp_iter != nullptr) bits |= kIterable;
+  const PyAsyncMethods* async = type->tp_as_async;
+  if (async != nullptr) {
+    if (async->am_aiter != nullptr) bits |= kAsyncIterable;
+    if (async->am_anext != nullptr) bits |= kAsyncIterator;
+    if (async->am_await != nullptr) bits |= kAwaitable;
+  }
+  const bool mapping_length =
+      type->tp_as_mapping != nullptr && type->tp_as_mapping->mp_length != nullptr;
+  if (mapping_length || (sequence != nullptr && sequence->sq_length != nullptr)) bits |= kSized;
+  if (PyType_Check(object)) bits |= kClass;
+  if (PyObject_CheckBuffer(object) != 0) bits |= kBuffer;
+  return bits;
+}
+
+Owned InternName(const Gil&, const char16_t* text, std::size_t length) {
+  int order = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? -1 : 1;
+  PyObject* name = PyUnicode_DecodeUTF16(reinterpret_cast<const char*>(text),
+                                         static_cast<Py_ssize_t>(length * 2), "surrogatepass",
+                                         &order);
+  if (name != nullptr) PyUnicode_InternInPlace(&name);
+  return Owned(name);
+}
+
+Owned GetAttribute(const Gil&, PyObject* object, PyObject* name) {
+  return Owned(PyObject_GetAttr(object, name));
+}
+
+Owned Import(const Gil&, const char* module) { return Owned(PyImport_ImportModule(module)); }
+
+Owned GetAttributeString(const Gil&, PyObject* object, const char* name) {
+  return Owned(PyObject_GetAttrString(object, name));
+}
+
+Owned Vectorcall(const Gil&, PyObject* callable, PyObject* const* arguments, std::size_t count,
+                 PyObject* keyword_names) {
+  return Owned(PyObject_Vectorcall(callable, arguments, count, keyword_names));
+}
+
+Owned Tuple(const Gil&, PyObject* const* items, std::size_t count) {
+  PyObject* tuple = PyTuple_New(static_cast<Py_ssize_t>(count));
+  if (tuple == nullptr) return Owned();
+  for (std::size_t i = 0; i < count; ++i) {
+    Py_INCREF(items[i]);
+    PyTuple_SET_ITEM(tuple, static_cast<Py_ssize_t>(i), items[i]);
+  }
+  return Owned(tuple);
+}
+
+Owned Bool(const Gil&, bool value) { return Owned(PyBool_FromLong(value ? 1 : 0)); }
+Owned Str(const Gil&, const char* utf8) { return Owned(PyUnicode_FromString(utf8)); }
+
+bool IsInstanceOf(const Gil&, PyObject* object, PyObject* type) {
+  return PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject*>(type)) != 0;
+}
+
+bool PinBuffer(const Gil&, PyObject* object, BufferView* view) {
+  auto* pinned = new Py_buffer;
+  const bool writable = PyObject_GetBuffer(object, pinned, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT |
+                                                               PyBUF_WRITABLE) == 0;
+  if (!writable) {
+    PyErr_Clear();
+    if (PyObject_GetBuffer(object, pinned, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) != 0) {
+      delete pinned;
+      return false;
+    }
+  }
+  view->data = pinned->buf;
+  view->length = static_cast<std::size_t>(pinned->len);
+  view->item_size = static_cast<std::size_t>(pinned->itemsize);
+  view->format = pinned->format != nullptr ? pinned->format : "B";
+  view->read_only = pinned->readonly != 0;
+  view->pinned = pinned;
+  base::CountLive(base::Live::kBuffer, 1);
+  return true;
+}
+
+void UnpinBuffer(const Gil&, void* pinned) {
+  auto* buffer = static_cast<Py_buffer*>(pinned);
+  PyBuffer_Release(buffer);
+  delete buffer;
+  base::CountLive(base::Live::kBuffer, -1);
+}
+
+void Raise(const Gil&, const char* type_name, const std::string& message) {
+  PyObject* type = PyDict_GetItemString(PyEval_GetBuiltins(), type_name);
+  PyErr_SetString(type != nullptr ? type : PyExc_RuntimeError, message.c_str());
+}
+
+Owned ContextVariable(const Gil&, PyObject* variable) {
+  PyObject* value = nullptr;
+  if (PyContextVar_Get(variable, nullptr, &value) != 0) PyErr_Clear();
+  return Owned(value);
+}
+
+Owned ContextWith(const Gil&, PyObject* variable, PyObject* value) {
+  Owned context(PyContext_CopyCurrent());
+  if (!context || PyContext_Enter(context.get()) != 0) return Owned();
+  const Owned token(PyContextVar_Set(variable, value));
+  if (PyContext_Exit(context.get()) != 0 || !token) return Owned();
+  return context;
+}
+
+}  // namespace coloop::interp
