@@ -1,7 +1,12 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 // One process holds one interpreter, so every test file gets a process of its own.
 export default defineConfig({
+  resolve: {
+    // In-process tests use the sources under either name; children and Workers use dist/.
+    alias: { coloop: fileURLToPath(new URL("src/index.ts", import.meta.url)) },
+  },
   test: {
     include: ["test/{unit,bridge,process,architecture}/**/*.test.ts"],
     pool: "forks",
@@ -11,7 +16,5 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     teardownTimeout: 5_000,
-    // What is shipped is what is tested: "coloop" is dist/, loaded by Node itself.
-    server: { deps: { external: [/\/dist\//, /\.node$/] } },
   },
 });

@@ -1,0 +1,78 @@
+// `npm run test:native [-- --python X]`: the tests that need no Node: the C++ test programs, and
+// Python's unittest in `coloop_python`, which embeds Python as the addon does.
+
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { build } from "./build.mjs";
+import { add, line, none, ofNative, ofUnittest, oneFailed } from "./counts.mjs";
+import { installDebianPackages } from "./install.mjs";
+import { findSystemUv } from "./node-headers.mjs";
+import { main, root, run, ToolError, timed } from "./run.mjs";
+
+const timeout = 10 * 60_000;
+
+async function runPrograms(folder, python) {
+  const programs = readdirSync(folder).filter((name) => /^coloop_\w*tests?$/.test(name));
+  let counts = none;
+  for (const name of programs.sort()) {
+    const result = await timed(`native: ${name}`, () =>
+      run(path.join(folder, name), [], {
+        capture: true,
+        timeout,
+        env: { COLOOP_TEST_PYTHON: python.executable },
+      }),
+    );
+    if (result.code !== 0) process.stdout.write(result.stdout + result.stderr);
+    if (result.signal) console.log(`[coloop] ${name} was ended by ${result.signal}`);
+    counts = add(counts, ofNative(result.stdout + result.stderr, result.code));
+  }
+  return counts;
+}
+
+async function runUnittest(folder, python) {
+  const program = path.join(folder, "coloop_python");
+  const suite = path.join(root, "test", "python");
+  if (!existsSync(program) || !existsSync(suite)) {
+    console.log(`[coloop] unittest: ${existsSync(suite) ? program : suite} is missing`);
+    return oneFailed;
+  }
+  const result = await timed("unittest", () =>
+    run(program, ["-m", "unittest", "discover", "-s", suite, "-t", suite], {
+      capture: true,
+      timeout,
+      env: {
+        COLOOP_PYTHON: python.executable,
+        PYTHONPATH: path.join(root, "python"),
+        PYTHONDONTWRITEBYTECODE: "1",
+      },
+    }),
+  );
+  if (result.code !== 0) process.stdout.write(result.stdout + result.stderr);
+  if (result.signal) console.log(`[coloop] unittest was ended by ${result.signal}`);
+  return ofUnittest(result.stderr + result.stdout, result.code);
+}
+
+/** Builds and runs them for one interpreter; returns the counts. */
+export async function testNative(selection) {
+  if (!findSystemUv()) {
+    const reason = await installDebianPackages("libuv1-dev");
+    if (reason) {
+      console.log(`[coloop] native tests skipped: libuv's headers are missing: ${reason}`);
+      return { ...none, skipped: 1 };
+    }
+  }
+  const python = await build({ python: selection, tests: true });
+  const folder = path.join(root, "build", `tests-${python.tag}`);
+  return add(await runPrograms(folder, python), await runUnittest(folder, python));
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await main(async () => {
+    const { values } = parseArgs({ options: { python: { type: "string" } } });
+    const counts = await testNative(values.python);
+    console.log(line(counts));
+    if (counts.failed > 0) throw new ToolError("native tests failed");
+  });
+}

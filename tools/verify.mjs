@@ -1,0 +1,136 @@
+// `npm run verify`: from a bare clone, everything that must hold: build, checks and all tests, on the
+// default Python and on a second minor version, and the smoke tests on every other Python found.
+// Its last line is the sum of all runners' counts.
+
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { build } from "./build.mjs";
+import { add, line, none, ofVitest, oneFailed } from "./counts.mjs";
+import { installDebianPackages, installPackages } from "./install.mjs";
+import { findPythons, hasHeaders, minorOf } from "./pythons.mjs";
+import { main, root, run, seconds } from "./run.mjs";
+
+const start = performance.now();
+const reports = path.join(root, "build", "verify");
+const results = [];
+
+/** Runs one step. An error in it is one failure; the steps after it still run. */
+async function step(title, work) {
+  console.log(`\n[coloop] ==== ${title}`);
+  const began = performance.now();
+  let counts = none;
+  try {
+    counts = (await work()) ?? none;
+  } catch (error) {
+    console.log(`[coloop] ${title} FAILED: ${error.message}`);
+    counts = oneFailed;
+  }
+  results.push({ title, counts, took: seconds(began) });
+}
+
+function skip(title, reason) {
+  console.log(`\n[coloop] ==== ${title} skipped: ${reason}`);
+  results.push({ title: `${title} (${reason})`, counts: { ...none, skipped: 1 }, took: "0.0 s" });
+}
+
+async function vitest(python, ...filters) {
+  const script = path.join(
+    path.dirname(createRequire(import.meta.url).resolve("vitest/package.json")),
+    "vitest.mjs",
+  );
+  const report = path.join(
+    reports,
+    `vitest-${python.tag}-${filters.length}-${python.version}.json`,
+  );
+  rmSync(report, { force: true });
+  const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const { code } = await run(process.execPath, [script, ...args, ...filters], {
+    env: { COLOOP_PYTHON: python.executable, NO_COLOR: "1", CI: "1" },
+  });
+  return ofVitest(report, code);
+}
+
+function smokeTests() {
+  const folder = path.join(root, "test", "bridge");
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names
+    .filter((name) => name.startsWith("smoke") && name.endsWith(".test.ts"))
+    .map((name) => `test/bridge/${name}`);
+}
+
+/** The second version: the minor that is farthest from the default's. */
+function chooseSecond([first, ...others]) {
+  const number = (python) => Number(minorOf(python).split(".")[1]);
+  const distance = (python) => Math.abs(number(python) - number(first));
+  return others
+    .filter((python) => hasHeaders(python) && distance(python) > 0)
+    .sort((a, b) => distance(b) - distance(a) || number(b) - number(a))[0];
+}
+
+async function verifyPython(python) {
+  const name = `Python ${python.version}`;
+  const { testNative } = await import("./test-native.mjs");
+  await step(`build for ${name}`, async () => void (await build({ python: python.executable })));
+  await step(`native tests and unittest, ${name}`, () => testNative(python.executable));
+  await step(`vitest, ${name}`, () => vitest(python));
+}
+
+async function verifyOthers(pythons, built) {
+  const smoke = smokeTests();
+  for (const python of pythons) {
+    const title = `smoke tests, Python ${python.version}, ${python.executable}`;
+    if (!built.has(python.tag) && !hasHeaders(python)) {
+      skip(title, `no headers, and no bridge for ${python.tag} built`);
+      continue;
+    }
+    await step(title, async () => {
+      if (!built.has(python.tag)) await build({ python: python.executable });
+      built.add(python.tag);
+      if (smoke.length === 0) throw new Error("there is no test/bridge/smoke*.test.ts");
+      return await vitest(python, ...smoke);
+    });
+  }
+}
+
+async function verify() {
+  mkdirSync(reports, { recursive: true });
+  await step("npm packages", installPackages);
+  const debian = await installDebianPackages("libuv1-dev", "clang-format-19", "clang-tidy-19");
+  if (debian) console.log(`[coloop] Debian packages: ${debian}`);
+
+  await step("build", async () => void (await build({})));
+  const pythons = await findPythons();
+  console.log("[coloop] Pythons found:");
+  for (const python of pythons) console.log(`  ${python.version}  ${python.executable}`);
+  const [first] = pythons;
+  const second = chooseSecond(pythons);
+
+  await verifyPython(first);
+  if (second) await verifyPython(second);
+  else skip("the second Python", "no other minor version with headers is on this machine");
+  const tested = [first, second].filter(Boolean);
+  await verifyOthers(
+    pythons.filter((python) => !tested.includes(python)),
+    new Set(tested.map((python) => python.tag)),
+  );
+
+  await step("checks", async () => await (await import("./check.mjs")).check());
+  await step("native checks", async () => await (await import("./lint-native.mjs")).lintNative());
+}
+
+await main(async () => {
+  try {
+    await verify();
+  } catch (error) {
+    console.log(`[coloop] FAILED: ${error.message}`);
+    results.push({ title: "verify itself", counts: oneFailed, took: "" });
+  }
+  console.log(`\n[coloop] ==== summary after ${seconds(start)}`);
+  for (const { title, counts, took } of results) {
+    console.log(`  ${took.padStart(8)}  ${line(counts).padEnd(34)}  ${title}`);
+  }
+  const total = add(...results.map(({ counts }) => counts));
+  console.log(line(total));
+  return total.failed === 0 ? 0 : 1;
+});
