@@ -46,6 +46,7 @@ async function vitest(python, ...filters) {
   rmSync(report, { force: true });
   const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   const { code } = await run(process.execPath, [script, ...args, ...filters], {
+    timeout: 20 * 60_000,
     env: { COLOOP_PYTHON: python.executable, NO_COLOR: "1", CI: "1" },
   });
   return ofVitest(report, code);
