@@ -168,7 +168,9 @@ bool PythonSink::Buffer(std::uint32_t id, void* data, std::size_t length, const 
 }
 
 bool PythonSink::Host(std::uint32_t id, HostKind kind) {
-  return Put(interp::MakeJsRef(gil_, link_, id, static_cast<std::size_t>(kind)).release());
+  Owned ref = interp::MakeJsRef(gil_, link_, id, static_cast<std::size_t>(kind));
+  if (ref && kind == HostKind::kError) ref = interp::MakeJsError(gil_, ref.get());
+  return Put(ref.release());
 }
 
 bool PythonSink::PythonProxy(PyObject* object) { return Put(Owned::NewRef(object).release()); }

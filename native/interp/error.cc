@@ -31,6 +31,8 @@ Owned TakeException(const Gil&) {
   return fallback;
 }
 
+bool HasException(const Gil&) { return PyErr_Occurred() != nullptr; }
+
 void RaiseException(const Gil&, PyObject* exception) {
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
 }

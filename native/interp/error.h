@@ -11,6 +11,8 @@ namespace coloop::interp {
 // indicator that is not set gives a SystemError, never null.
 [[nodiscard]] Owned TakeException(const Gil& gil);
 
+[[nodiscard]] bool HasException(const Gil& gil);
+
 // Raises `exception` (an instance) with the traceback it has.
 void RaiseException(const Gil& gil, _object* exception);
 

@@ -33,7 +33,7 @@ GilAcquire::GilAcquire() {
   PyEval_RestoreThread(slot.state);
   slot.held = true;
   owned_ = true;
-  ok_ = true;
+  ok_ = InterpreterUsable();  // the exit sequence may have run while this thread waited
 }
 
 GilAcquire::~GilAcquire() {

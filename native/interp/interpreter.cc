@@ -154,7 +154,7 @@ base::Result<void> Initialize(const InterpreterConfig& config) {
 
 std::string RuntimeVersion() { return Py_GetVersion(); }
 
-void RunExitSequence(int grace_ms) {
+void RunExitSequence(int grace_ms, bool release_gil) {
   static bool done = false;
   if (done || !InterpreterUsable()) return;
   done = true;
@@ -173,6 +173,9 @@ void RunExitSequence(int grace_ms) {
     FlushStream(gil, "stderr");
   }
   SetInterpreterUsable(false);
+  if (!release_gil) return;
+  slot.held = false;
+  slot.state = PyEval_SaveThread();
 }
 
 }  // namespace coloop::interp

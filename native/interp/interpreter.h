@@ -23,9 +23,10 @@ struct InterpreterConfig {
 // "3.11.7 (main, …)": the version of the library that runs, for a check against the one asked for.
 [[nodiscard]] std::string RuntimeVersion();
 
-// Waits for Python's non-daemon threads, runs atexit, flushes stdout and stderr; leaves the GIL
-// taken for good, so that no Python thread runs while the process goes. Main thread only, once;
-// later calls do nothing. A wait of more than `grace_ms` milliseconds is interrupted.
-void RunExitSequence(int grace_ms);
+// Waits for Python's non-daemon threads, runs atexit, flushes stdout and stderr. Main thread only,
+// once; later calls do nothing. A wait of more than `grace_ms` milliseconds is interrupted. The GIL
+// stays taken, so that no Python thread runs while the process goes, unless `release_gil`: Node waits
+// for its Workers, and one of them may wait for the GIL.
+void RunExitSequence(int grace_ms, bool release_gil);
 
 }  // namespace coloop::interp

@@ -30,6 +30,7 @@ PyTypeObject* js_function_type = nullptr;
 PyTypeObject* opaque_type = nullptr;
 // The classes of `_js.py`, by HostKind.
 std::array<PyTypeObject*, kHostKinds> host_types{};
+PyObject* error_factory = nullptr;  // (JsRef of an Error) -> JsError
 
 constexpr std::uint32_t kCallOperation = 0;  // the first operation of the JavaScript side's table
 
@@ -58,7 +59,7 @@ void JsRefDealloc(PyObject* self) {
 PyObject* Perform(PyObject* self, std::uint32_t operation, PyObject* const* arguments,
                   Py_ssize_t count) {
   JsRefObject* ref = AsJsRef(self);
-  base::Host* host = ref->link != nullptr ? ref->link->host : nullptr;
+  const std::shared_ptr<base::Host> host = ref->link != nullptr ? ref->link->host : nullptr;
   if (host == nullptr) {
     PyErr_SetString(PyExc_RuntimeError, "the JavaScript environment of this object has ended");
     return nullptr;
@@ -154,7 +155,10 @@ PyObject* MakeOpaque(PyObject*, PyObject* value) {
   return object;
 }
 
-PyObject* SetHostTypes(PyObject*, PyObject* types) {
+PyObject* SetHostTypes(PyObject*, PyObject* args) {
+  PyObject* types = nullptr;
+  PyObject* factory = nullptr;
+  if (PyArg_ParseTuple(args, "OO", &types, &factory) == 0) return nullptr;
   if (!PyTuple_Check(types) || PyTuple_GET_SIZE(types) != static_cast<Py_ssize_t>(kHostKinds)) {
     PyErr_SetString(PyExc_TypeError, "_set_host_types() takes one class for each kind");
     return nullptr;
@@ -169,12 +173,15 @@ PyObject* SetHostTypes(PyObject*, PyObject* types) {
     Py_INCREF(type);
     Py_XSETREF(host_types[i], reinterpret_cast<PyTypeObject*>(type));
   }
+  Py_INCREF(factory);
+  Py_XSETREF(error_factory, factory);
   Py_RETURN_NONE;
 }
 
 PyMethodDef functions[] = {
     {"opaque", MakeOpaque, METH_O, "Wraps an object so that it crosses as a proxy."},
-    {"_set_host_types", SetHostTypes, METH_O, "The classes of JavaScript values, by kind."},
+    {"_set_host_types", SetHostTypes, METH_VARARGS,
+     "The classes of JavaScript values by kind, and what makes an exception of an error."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -199,6 +206,10 @@ Owned MakeJsRef(const Gil&, const std::shared_ptr<HostLink>& link, std::uint32_t
   ++entry.wrappers;
   base::CountLive(base::Live::kJsRef, 1);
   return Owned(object);
+}
+
+Owned MakeJsError(const Gil&, PyObject* error_ref) {
+  return Owned(PyObject_CallOneArg(error_factory, error_ref));
 }
 
 bool IsJsRefOf(PyObject* object, const HostLink& link, std::uint32_t* id) {

@@ -22,7 +22,7 @@ struct HostLink {
     _object* alive = nullptr;    // borrowed; cleared when it is deallocated
     std::uint32_t wrappers = 0;  // made and not yet reported as released to the environment
   };
-  base::Host* host = nullptr;
+  std::shared_ptr<base::Host> host;
   std::unordered_map<std::uint32_t, Entry> entries;
 };
 
@@ -34,6 +34,10 @@ inline constexpr std::size_t kHostKinds = 6;  // convert::HostKind
 
 // If `object` stands for a value of this environment, true and its id.
 [[nodiscard]] bool IsJsRefOf(_object* object, const HostLink& link, std::uint32_t* id);
+
+// The exception (a JsError) for a JavaScript error, given the object that stands for it. Null with an
+// exception set.
+[[nodiscard]] Owned MakeJsError(const Gil& gil, _object* error_ref);
 
 // An exporter of the buffer protocol over `data`, kept alive by `owner` (a JsRef).
 [[nodiscard]] Owned MakeJsBuffer(const Gil& gil, Owned owner, void* data, std::size_t length,

@@ -65,8 +65,11 @@ Owned Tuple(const Gil&, PyObject* const* items, std::size_t count) {
 Owned Bool(const Gil&, bool value) { return Owned(PyBool_FromLong(value ? 1 : 0)); }
 Owned Str(const Gil&, const char* utf8) { return Owned(PyUnicode_FromString(utf8)); }
 
-bool IsInstanceOf(const Gil&, PyObject* object, PyObject* type) {
-  return PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject*>(type)) != 0;
+bool RunsOn(const Gil&, PyObject* awaitable, PyObject* loop) {
+  if (PyCoro_CheckExact(awaitable)) return true;
+  const Owned own(PyObject_CallMethod(awaitable, "get_loop", nullptr));
+  if (!own) PyErr_Clear();
+  return own.get() == loop;
 }
 
 bool PinBuffer(const Gil&, PyObject* object, BufferView* view) {

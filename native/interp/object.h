@@ -37,8 +37,8 @@ enum Ability : std::uint32_t {
 [[nodiscard]] Owned Bool(const Gil& gil, bool value);
 [[nodiscard]] Owned Str(const Gil& gil, const char* utf8);
 
-// True if `object` runs its own code when it is called (a class or a function of Python's or C).
-[[nodiscard]] bool IsInstanceOf(const Gil& gil, _object* object, _object* type);
+// True if `awaitable` can be awaited on `loop`: a coroutine, or a Future of that very loop.
+[[nodiscard]] bool RunsOn(const Gil& gil, _object* awaitable, _object* loop);
 
 // A pinned buffer: the memory stays where it is until Release.
 struct BufferView {

@@ -1,0 +1,48 @@
+// Entering Python from JavaScript.
+#include "bridge/entry.h"
+
+#include <node_api.h>
+
+#include "bridge/env_data.h"
+#include "bridge/js_host.h"
+#include "loop/loop.h"
+
+namespace coloop::bridge {
+
+Entry::Entry(EnvData& data)
+    : data_(data), exporter_(data, acquire_.gil()), was_synchronous_(data.in_synchronous_call) {
+  if (!acquire_.ok()) {
+    Fail("ERR_COLOOP_EXITED", "Python cannot be called: the process is exiting or Python.start() has not run");
+  } else if (!data.started()) {
+    Fail("ERR_COLOOP_CLOSED", "Python is closed in this environment; call Python.start() again");
+  } else {
+    ok_ = true;
+    data_.in_synchronous_call = true;
+  }
+}
+
+Entry::~Entry() {
+  if (ok_) {
+    data_.in_synchronous_call = was_synchronous_;
+    const bool outermost = !was_synchronous_ && data_.javascript_calls == 0;
+    if (outermost && data_.started()) {
+      if (data_.loop->HasReady()) data_.loop->Drain(acquire_.gil());
+      if (data_.proxies.has_collected()) data_.proxies.DropCollected(acquire_.gil());
+    }
+  }
+  if (error_ == nullptr) return;
+  const interp::GilRelease release(acquire_.gil());
+  napi_throw(data_.env, error_);
+}
+
+napi_value Entry::Fail() {
+  error_ = exporter_.FailureAsError();
+  return nullptr;
+}
+
+napi_value Entry::Fail(const std::string& code, const std::string& message) {
+  error_ = OwnError(data_, code, message);
+  return nullptr;
+}
+
+}  // namespace coloop::bridge

@@ -1,0 +1,43 @@
+// One call from JavaScript into Python: GIL, nesting, and what is due when the outermost call ends.
+#pragma once
+
+#include <string>
+
+#include "bridge/exporter.h"
+#include "interp/gil.h"
+
+struct napi_env__;
+struct napi_value__;
+
+namespace coloop::bridge {
+
+class EnvData;
+
+// Its end runs the loop's ready callbacks if the call was the outermost one, drops what was released,
+// gives the GIL back, and only then throws the error of the call, since JavaScript may run before.
+class Entry {
+ public:
+  explicit Entry(EnvData& data);
+  ~Entry();
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+
+  // False when Python cannot be entered (not started, closed, exiting): the error is set.
+  [[nodiscard]] bool ok() const { return ok_; }
+  [[nodiscard]] const interp::Gil& gil() const { return acquire_.gil(); }
+  [[nodiscard]] Exporter& exporter() { return exporter_; }
+
+  // Each sets the error that is thrown at the end and returns null.
+  napi_value__* Fail();  // from the pending Python or JavaScript exception
+  napi_value__* Fail(const std::string& code, const std::string& message);
+
+ private:
+  EnvData& data_;
+  const interp::GilAcquire acquire_;
+  Exporter exporter_;
+  const bool was_synchronous_;
+  bool ok_ = false;
+  napi_value__* error_ = nullptr;
+};
+
+}  // namespace coloop::bridge

@@ -1,0 +1,38 @@
+// Per-environment state; see env_data.h.
+#include "bridge/env_data.h"
+
+#include <node_api.h>
+
+#include "base/check.h"
+#include "bridge/js_host.h"
+#include "bridge/node_host.h"
+
+namespace coloop::bridge {
+
+EnvData::EnvData(napi_env environment) : env(environment), proxies(*this) {}
+EnvData::~EnvData() = default;
+
+napi_value EnvData::CallHelper(Helper helper, std::size_t count, napi_value const* arguments) {
+  napi_value function = nullptr;
+  napi_value undefined = nullptr;
+  napi_value result = nullptr;
+  napi_ref reference = helpers[static_cast<std::size_t>(helper)];
+  if (napi_get_reference_value(env, reference, &function) != napi_ok) return nullptr;
+  if (napi_get_undefined(env, &undefined) != napi_ok) return nullptr;
+  if (napi_call_function(env, undefined, function, count, arguments, &result) != napi_ok) {
+    return nullptr;
+  }
+  return result;
+}
+
+void EnvData::WakeThread() {
+  if (node_host != nullptr) node_host->Wake();
+}
+
+EnvData* DataOf(napi_env env) {
+  void* data = nullptr;
+  COLOOP_CHECK(napi_get_instance_data(env, &data) == napi_ok && data != nullptr);
+  return static_cast<EnvData*>(data);
+}
+
+}  // namespace coloop::bridge

@@ -1,0 +1,76 @@
+// Everything of one JavaScript environment (the main thread or a Worker). The interpreter is the only
+// thing that is shared between environments.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bridge/helpers.h"
+#include "bridge/proxy_table.h"
+#include "interp/gil.h"
+#include "interp/js_ref.h"
+#include "interp/ref.h"
+
+struct napi_env__;
+struct napi_value__;
+struct napi_ref__;
+struct napi_async_cleanup_hook_handle__;
+
+namespace coloop::loop {
+class Loop;
+}
+
+namespace coloop::bridge {
+
+class JsHost;
+class NodeHost;
+
+// Python functions of `_erlang_impl._bridge` that native code calls.
+struct PythonHelpers {
+  interp::Owned describe;        // (exception) -> dict, or the JavaScript error that it came from
+  interp::Owned thrown;          // (value that JavaScript threw) -> exception
+  interp::Owned async_resource;  // ContextVar: the AsyncResource of the call that started a Task
+};
+
+class EnvData {
+ public:
+  explicit EnvData(napi_env__* environment);
+  ~EnvData();
+  EnvData(const EnvData&) = delete;
+  EnvData& operator=(const EnvData&) = delete;
+
+  // Calls a function of src/. Null after a failure, a JavaScript exception pending.
+  [[nodiscard]] napi_value__* CallHelper(Helper helper, std::size_t count,
+                                         napi_value__* const* arguments);
+  // Work for this thread waits (collected proxies, other threads' calls). Any thread.
+  void WakeThread();
+
+  [[nodiscard]] bool started() const { return loop_object.get() != nullptr; }
+
+  napi_env__* env;
+  std::array<napi_ref__*, kHelperCount> helpers{};
+  ProxyTable proxies;
+  std::shared_ptr<interp::HostLink> link;
+  std::shared_ptr<JsHost> js_host;
+  std::unique_ptr<NodeHost> node_host;
+  PythonHelpers python;
+  std::vector<interp::Owned> names;  // attribute names by number
+  interp::Owned loop_object;
+  loop::Loop* loop = nullptr;
+  napi_async_cleanup_hook_handle__* cleanup = nullptr;
+
+  int javascript_calls = 0;  // calls into JavaScript that Python on this thread waits for
+  // Control came from JavaScript and nothing of the loop is in between: its async context is the
+  // caller's own, so calls back into JavaScript need no scope.
+  bool in_synchronous_call = false;
+  bool main_thread = false;
+  int open_uv_owners = 0;       // NodeHost and the loop, until libuv has let go of their handles
+  bool ending = false;          // the cleanup hook waits for them
+};
+
+[[nodiscard]] EnvData* DataOf(napi_env__* env);
+
+}  // namespace coloop::bridge

@@ -1,0 +1,251 @@
+// Performing operations on JavaScript objects for Python.
+#include "bridge/js_host.h"
+
+#include <node_api.h>
+
+#include "base/check.h"
+#include "bridge/env_data.h"
+#include "bridge/exporter.h"
+#include "bridge/node_host.h"
+#include "convert/napi_sink.h"
+#include "convert/napi_source.h"
+#include "convert/python_sink.h"
+#include "convert/python_source.h"
+#include "interp/error.h"
+#include "interp/object.h"
+
+namespace coloop::bridge {
+
+namespace {
+
+constexpr std::size_t kLeading = 3;  // operation, id, scope
+
+// JavaScript that Python waits for: a call of Python inside of it is nested.
+class JavaScriptCall {
+ public:
+  explicit JavaScriptCall(EnvData& data) : data_(data) { ++data_.javascript_calls; }
+  ~JavaScriptCall() { --data_.javascript_calls; }
+  JavaScriptCall(const JavaScriptCall&) = delete;
+  JavaScriptCall& operator=(const JavaScriptCall&) = delete;
+
+ private:
+  EnvData& data_;
+};
+
+class HandleScope {
+ public:
+  explicit HandleScope(napi_env env) : env_(env) {
+    if (napi_open_handle_scope(env, &scope_) != napi_ok) scope_ = nullptr;
+  }
+  ~HandleScope() {
+    if (scope_ != nullptr) napi_close_handle_scope(env_, scope_);
+  }
+  HandleScope(const HandleScope&) = delete;
+  HandleScope& operator=(const HandleScope&) = delete;
+  [[nodiscard]] bool ok() const { return scope_ != nullptr; }
+
+ private:
+  napi_env env_;
+  napi_handle_scope scope_ = nullptr;
+};
+
+}  // namespace
+
+_object* JsHost::Perform(std::uint32_t operation, std::uint32_t id, _object* const* arguments,
+                         std::size_t count) {
+  const interp::Gil gil = interp::Gil::FromPython();
+  if (std::this_thread::get_id() == thread_) {
+    if (refusal_ == nullptr) return PerformHere(gil, operation, id, arguments, count);
+    interp::Raise(gil, "RuntimeError", refusal_);
+    return nullptr;
+  }
+  return PerformElsewhere(gil, operation, id, arguments, count);
+}
+
+_object* JsHost::PerformHere(const interp::Gil& gil, std::uint32_t operation, std::uint32_t id,
+                             _object* const* arguments, std::size_t count) {
+  data_.node_host->EnsureScope();
+  const HandleScope scope(data_.env);
+  if (!scope.ok()) {
+    interp::Raise(gil, "RuntimeError", "the JavaScript environment is ending");
+    return nullptr;
+  }
+  std::vector<napi_value> values(kLeading + count);
+  napi_create_uint32(data_.env, operation, &values[0]);
+  napi_create_uint32(data_.env, id, &values[1]);
+  napi_create_uint32(data_.env, ScopeId(gil), &values[2]);
+  if (!ConvertArguments(gil, arguments, count, &values)) return nullptr;
+  napi_value result = nullptr;
+  {
+    const JavaScriptCall call(data_);
+    const interp::GilRelease release(gil);
+    result = data_.CallHelper(Helper::kPerform, values.size(), values.data());
+  }
+  if (result == nullptr) {
+    RaisePendingJavaScript(data_, gil);
+    return nullptr;
+  }
+  return ReadResult(gil, result);
+}
+
+std::uint32_t JsHost::ScopeId(const interp::Gil& gil) {
+  if (data_.in_synchronous_call) return 0;
+  const interp::Owned resource = interp::ContextVariable(gil, data_.python.async_resource.get());
+  std::uint32_t id = 0;
+  if (resource) (void)interp::IsJsRefOf(resource.get(), *data_.link, &id);
+  return id;
+}
+
+bool JsHost::ConvertArguments(const interp::Gil& gil, _object* const* arguments, std::size_t count,
+                              std::vector<napi_value>* converted) {
+  Exporter exporter(data_, gil);
+  for (std::size_t i = 0; i < count; ++i) {
+    napi_value value = exporter.Convert(arguments[i]);
+    if (value == nullptr) {
+      exporter.RaiseFailure();
+      return false;
+    }
+    (*converted)[kLeading + i] = value;
+  }
+  return true;
+}
+
+_object* JsHost::ReadResult(const interp::Gil& gil, napi_value result) {
+  convert::PythonSink sink(gil, data_.link);
+  convert::NapiSource source(data_.env, data_.proxies);
+  if (source.Read(result, sink)) return sink.Take().release();
+  if (!source.error().empty()) {
+    interp::Raise(gil, "TypeError", "the result" + source.path() + ": " + source.error());
+  }
+  return nullptr;
+}
+
+void RaisePendingJavaScript(EnvData& data, const interp::Gil& gil) {
+  bool pending = false;
+  napi_value thrown = nullptr;
+  napi_is_exception_pending(data.env, &pending);
+  if (!pending || napi_get_and_clear_last_exception(data.env, &thrown) != napi_ok) {
+    interp::Raise(gil, "RuntimeError", "the JavaScript environment is ending");
+    return;
+  }
+  napi_value node = data.CallHelper(Helper::kEncodeThrown, 1, &thrown);
+  if (node == nullptr) {
+    napi_get_and_clear_last_exception(data.env, &thrown);
+    interp::Raise(gil, "RuntimeError", "JavaScript threw a value that cannot be examined");
+    return;
+  }
+  convert::PythonSink sink(gil, data.link);
+  convert::NapiSource source(data.env, data.proxies);
+  if (!source.Read(node, sink)) {
+    if (!source.error().empty()) interp::Raise(gil, "RuntimeError", source.error());
+    return;
+  }
+  const interp::Owned value = sink.Take();
+  _object* argument = value.get();
+  const interp::Owned exception =
+      interp::Vectorcall(gil, data.python.thrown.get(), &argument, 1, nullptr);
+  if (exception) interp::RaiseException(gil, exception.get());
+}
+
+_object* JsHost::PerformElsewhere(const interp::Gil& gil, std::uint32_t operation, std::uint32_t id,
+                                  _object* const* arguments, std::size_t count) {
+  Call call{operation, id, arguments, count, interp::Owned()};
+  const char* refusal = nullptr;
+  {
+    const interp::GilRelease release(gil);
+    std::unique_lock<std::mutex> lock(mutex_);
+    refusal = refusal_;
+    if (refusal == nullptr) {
+      waiting_.push_back(&call);
+      data_.WakeThread();
+      served_.wait(lock, [&call] { return call.done; });
+      if (call.refused) refusal = refusal_ != nullptr ? refusal_ : "Python is exiting";
+    }
+  }
+  if (refusal != nullptr) {
+    interp::Raise(gil, "RuntimeError", refusal);
+    return nullptr;
+  }
+  if (call.failed) {
+    interp::RaiseException(gil, call.result.get());
+    return nullptr;
+  }
+  return call.result.release();
+}
+
+void JsHost::ServeCalls() {
+  std::vector<Call*> batch;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    batch.swap(waiting_);
+  }
+  for (Call* call : batch) {
+    {
+      const interp::GilAcquire acquire;
+      if (acquire.ok()) {
+        call->result = interp::Owned(
+            PerformHere(acquire.gil(), call->operation, call->id, call->arguments, call->count));
+        call->failed = !call->result;
+        if (call->failed) call->result = interp::TakeException(acquire.gil());
+      } else {
+        call->refused = true;
+      }
+    }
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      call->done = true;
+    }
+    served_.notify_all();
+  }
+}
+
+void JsHost::Released(std::uint32_t id) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (refusal_ != nullptr) return;
+  released_.push_back(id);
+  if (released_.size() == 1) data_.WakeThread();
+}
+
+void JsHost::DropReleased(const interp::Gil&) {
+  std::vector<std::uint32_t> batch;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (released_.empty()) return;
+    batch.swap(released_);
+  }
+  data_.node_host->EnsureScope();
+  const HandleScope scope(data_.env);
+  napi_value ids = nullptr;
+  if (!scope.ok() || napi_create_array(data_.env, &ids) != napi_ok) return;
+  std::uint32_t count = 0;
+  for (const std::uint32_t id : batch) {
+    const auto entry = data_.link->entries.find(id);
+    if (entry == data_.link->entries.end() || --entry->second.wrappers > 0) continue;
+    data_.link->entries.erase(entry);
+    napi_value value = nullptr;
+    napi_create_uint32(data_.env, id, &value);
+    napi_set_element(data_.env, ids, count++, value);
+  }
+  if (count == 0) return;
+  const JavaScriptCall call(data_);
+  if (data_.CallHelper(Helper::kReleaseHosts, 1, &ids) == nullptr) {
+    napi_value thrown = nullptr;
+    napi_get_and_clear_last_exception(data_.env, &thrown);
+  }
+}
+
+void JsHost::Refuse(const char* reason) {
+  std::vector<Call*> batch;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    refusal_ = reason;
+    batch.swap(waiting_);
+    for (Call* call : batch) {
+      call->refused = true;
+      call->done = true;
+    }
+  }
+  served_.notify_all();
+}
+
+}  // namespace coloop::bridge

@@ -1,0 +1,72 @@
+// Calls from Python into JavaScript, from its own thread and from any other.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/host.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
+
+struct napi_value__;
+
+namespace coloop::bridge {
+
+class EnvData;
+
+class JsHost final : public base::Host {
+ public:
+  explicit JsHost(EnvData& data) : data_(data), thread_(std::this_thread::get_id()) {}
+
+  _object* Perform(std::uint32_t operation, std::uint32_t id, _object* const* arguments,
+                   std::size_t count) override;
+  void Released(std::uint32_t id) override;
+
+  // The calls of other threads that wait. JavaScript thread, GIL not held.
+  void ServeCalls();
+  // Tells JavaScript which of its objects Python has let go of. JavaScript thread, GIL held.
+  void DropReleased(const interp::Gil& gil);
+  // From now on every call fails, and those that wait do so now: `reason` is a literal. After it the
+  // EnvData is not touched any more. JavaScript thread.
+  void Refuse(const char* reason);
+  [[nodiscard]] std::thread::id thread() const { return thread_; }
+
+ private:
+  // A call of another thread: the caller waits, so its references stay valid.
+  struct Call {
+    std::uint32_t operation;
+    std::uint32_t id;
+    _object* const* arguments;
+    std::size_t count;
+    interp::Owned result;     // the value, or with `failed` the exception
+    bool failed = false;
+    bool done = false;
+    bool refused = false;
+  };
+
+  _object* PerformHere(const interp::Gil& gil, std::uint32_t operation, std::uint32_t id,
+                       _object* const* arguments, std::size_t count);
+  _object* PerformElsewhere(const interp::Gil& gil, std::uint32_t operation, std::uint32_t id,
+                            _object* const* arguments, std::size_t count);
+  bool ConvertArguments(const interp::Gil& gil, _object* const* arguments, std::size_t count,
+                        std::vector<napi_value__*>* converted);
+  std::uint32_t ScopeId(const interp::Gil& gil);
+  _object* ReadResult(const interp::Gil& gil, napi_value__* result);
+  void RaiseThrown(const interp::Gil& gil);
+
+  EnvData& data_;
+  const std::thread::id thread_;
+  std::mutex mutex_;  // guards what follows; never held while Python or JavaScript runs
+  std::condition_variable served_;
+  std::vector<Call*> waiting_;
+  std::vector<std::uint32_t> released_;
+  const char* refusal_ = nullptr;
+};
+
+// Sets the Python exception for the JavaScript exception that is pending in the environment.
+void RaisePendingJavaScript(EnvData& data, const interp::Gil& gil);
+
+}  // namespace coloop::bridge

@@ -1,0 +1,285 @@
+// The life of Python in the process and in one environment.
+#include "bridge/lifecycle.h"
+
+#include <node_api.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/check.h"
+#include "bridge/entry.h"
+#include "bridge/env_data.h"
+#include "bridge/js_host.h"
+#include "bridge/node_host.h"
+#include "convert/python_sink.h"
+#include "convert/python_source.h"
+#include "interp/error.h"
+#include "interp/interpreter.h"
+#include "interp/interrupt.h"
+#include "interp/module.h"
+#include "interp/object.h"
+#include "loop/loop.h"
+#include "sandbox/audit_hook.h"
+
+namespace coloop::bridge {
+
+namespace {
+
+using base::Result;
+using interp::Owned;
+
+std::mutex process_mutex;
+bool process_started = false;              // guarded by process_mutex
+std::atomic<int> started_environments{0};  // those in which Python is started now
+
+struct StartOptions {
+  interp::InterpreterConfig interpreter;
+  sandbox::Options sandbox;
+  bool main_thread = false;
+};
+
+std::string Text(napi_env env, napi_value value) {
+  std::size_t length = 0;
+  napi_get_value_string_utf8(env, value, nullptr, 0, &length);
+  std::string text(length, '\0');
+  napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);
+  return text;
+}
+
+napi_value Property(napi_env env, napi_value object, const char* name) {
+  napi_value value = nullptr;
+  COLOOP_CHECK(napi_get_named_property(env, object, name, &value) == napi_ok);
+  return value;
+}
+
+std::vector<std::string> Texts(napi_env env, napi_value array) {
+  std::uint32_t length = 0;
+  napi_get_array_length(env, array, &length);
+  std::vector<std::string> texts;
+  for (std::uint32_t i = 0; i < length; ++i) {
+    napi_value element = nullptr;
+    napi_get_element(env, array, i, &element);
+    texts.push_back(Text(env, element));
+  }
+  return texts;
+}
+
+StartOptions ReadOptions(napi_env env, napi_value object) {
+  StartOptions options;
+  options.interpreter.executable = Text(env, Property(env, object, "executable"));
+  options.interpreter.package_folder = Text(env, Property(env, object, "packageFolder"));
+  napi_get_value_bool(env, Property(env, object, "deepBind"), &options.interpreter.deep_bind);
+  napi_get_value_bool(env, Property(env, object, "mainThread"), &options.main_thread);
+  options.sandbox.allow = Texts(env, Property(env, object, "allow"));
+  options.sandbox.deny = Texts(env, Property(env, object, "deny"));
+  return options;
+}
+
+Result<void> StartProcess(const StartOptions& options) {
+  const std::lock_guard<std::mutex> lock(process_mutex);
+  if (process_started) return {};
+  if (!options.main_thread) {
+    return base::Error{"ERR_COLOOP_WORKER_FIRST",
+                       "Python.start() must run on the main thread before a Worker uses it"};
+  }
+  Result<void> installed = sandbox::Install(options.sandbox);
+  if (!installed.ok()) return installed;
+  interp::AddModulePart(interp::AddJsRefToModule);
+  interp::AddModulePart(interp::AddJsBufferToModule);
+  interp::AddModulePart(loop::AddToModule);
+  interp::AddModulePart(sandbox::AddToModule);
+  interp::RegisterModule();
+  interp::InterpreterConfig config = options.interpreter;
+  config.before_user_code = sandbox::Arm;
+  process_started = true;  // whatever happens now, it cannot be tried again
+  Result<void> initialized = interp::Initialize(config);
+  if (!initialized.ok()) return initialized;
+  const interp::GilAcquire acquire;
+  if (!convert::InitPythonSink(acquire.gil()) || !convert::InitPythonSource(acquire.gil())) {
+    return interp::TakeAsError(acquire.gil(), "ERR_COLOOP_START");
+  }
+  return {};
+}
+
+void OnUvOwnerClosed(void* argument) {
+  auto* data = static_cast<EnvData*>(argument);
+  if (--data->open_uv_owners > 0 || !data->ending) return;
+  if (!data->main_thread) interp::DetachThread();
+  napi_async_cleanup_hook_handle hook = data->cleanup;
+  delete data;
+  napi_remove_async_cleanup_hook(hook);
+}
+
+// Everything of this environment that Python knows ends here. JavaScript may be gone already.
+void CloseEnvironment(EnvData& data, const interp::Gil& gil) {
+  data.js_host->Refuse("Python was closed in this JavaScript environment");
+  loop::SetThreadService(nullptr);
+  loop::CloseHosted(gil, data.loop_object.get(), OnUvOwnerClosed, &data);
+  data.loop = nullptr;
+  data.loop_object.reset();
+  data.proxies.Clear(gil);
+  data.names.clear();
+  data.python = PythonHelpers();
+  data.link->host = nullptr;
+  data.link = nullptr;
+  data.node_host->Close(OnUvOwnerClosed, &data);
+  started_environments.fetch_sub(1);
+}
+
+// Worker: always runs. Main thread: only when the process ends by itself, after `exit`.
+void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* argument) {
+  auto* data = static_cast<EnvData*>(argument);
+  {
+    const interp::GilAcquire acquire;
+    if (!acquire.ok()) {  // past the exit sequence: the process goes, nothing is freed any more
+      napi_remove_async_cleanup_hook(hook);
+      return;
+    }
+    if (data->started()) CloseEnvironment(*data, acquire.gil());
+  }
+  data->ending = true;
+  ++data->open_uv_owners;
+  OnUvOwnerClosed(data);
+}
+
+Result<void> StartEnvironment(EnvData& data) {
+  if (!data.main_thread && interp::CurrentGilSlot().state == nullptr) interp::AttachThread(nullptr);
+  const interp::GilAcquire acquire;
+  if (!acquire.ok()) return base::Error{"ERR_COLOOP_EXITED", "the process is exiting"};
+  const interp::Gil& gil = acquire.gil();
+  const Owned bridge = interp::Import(gil, "_erlang_impl._bridge");
+  if (!bridge) return interp::TakeAsError(gil, "ERR_COLOOP_START");
+  data.python.describe = interp::GetAttributeString(gil, bridge.get(), "describe");
+  data.python.thrown = interp::GetAttributeString(gil, bridge.get(), "thrown");
+  data.python.async_resource = interp::GetAttributeString(gil, bridge.get(), "async_resource");
+  if (!data.node_host->Open()) {
+    return base::Error{"ERR_COLOOP_START", "this environment has no libuv loop"};
+  }
+  ++data.open_uv_owners;
+  data.js_host = std::make_shared<JsHost>(data);
+  data.link = std::make_shared<interp::HostLink>();
+  data.link->host = data.js_host;
+  data.loop_object = loop::NewHosted(gil, data.node_host.get());
+  if (!data.loop_object) {
+    const base::Error error = interp::TakeAsError(gil, "ERR_COLOOP_START");
+    data.node_host->Close(OnUvOwnerClosed, &data);
+    return error;
+  }
+  ++data.open_uv_owners;
+  data.loop = loop::Loop::From(gil, data.loop_object.get());
+  loop::SetThreadService(data.node_host.get());
+  started_environments.fetch_add(1);
+  return {};
+}
+
+napi_value Throw(napi_env env, EnvData& data, const base::Error& error) {
+  napi_throw(env, OwnError(data, error.code, error.message));
+  return nullptr;
+}
+
+// setup(helpers[]): once for each environment, before everything else.
+napi_value Setup(napi_env env, napi_callback_info info) {
+  std::size_t count = 1;
+  napi_value array = nullptr;
+  EnvData* data = DataOf(env);
+  napi_get_cb_info(env, info, &count, &array, nullptr, nullptr);
+  for (std::size_t i = 0; i < kHelperCount; ++i) {
+    napi_value function = nullptr;
+    napi_get_element(env, array, static_cast<std::uint32_t>(i), &function);
+    COLOOP_CHECK(napi_create_reference(env, function, 1, &data->helpers[i]) == napi_ok);
+  }
+  data->node_host = std::make_unique<NodeHost>(*data);
+  COLOOP_CHECK(napi_add_async_cleanup_hook(env, OnEnvironmentEnd, data, &data->cleanup) == napi_ok);
+  return nullptr;
+}
+
+// start(options) -> proxy of `_erlang_impl._bridge`
+napi_value Start(napi_env env, napi_callback_info info) {
+  std::size_t count = 1;
+  napi_value object = nullptr;
+  EnvData& data = *DataOf(env);
+  napi_get_cb_info(env, info, &count, &object, nullptr, nullptr);
+  const StartOptions options = ReadOptions(env, object);
+  data.main_thread = options.main_thread;
+  const Result<void> process = StartProcess(options);
+  if (!process.ok()) return Throw(env, data, process.error());
+  const Result<void> environment = StartEnvironment(data);
+  if (!environment.ok()) return Throw(env, data, environment.error());
+  Entry entry(data);
+  if (!entry.ok()) return nullptr;
+  const Owned bridge = interp::Import(entry.gil(), "_erlang_impl._bridge");
+  napi_value proxy = bridge ? entry.exporter().Proxy(bridge.get()) : nullptr;
+  return proxy != nullptr ? proxy : entry.Fail();
+}
+
+// loop() -> proxy of the hosted loop
+napi_value GetLoop(napi_env env, napi_callback_info) {
+  EnvData& data = *DataOf(env);
+  Entry entry(data);
+  if (!entry.ok()) return nullptr;
+  napi_value proxy = entry.exporter().Proxy(data.loop_object.get());
+  return proxy != nullptr ? proxy : entry.Fail();
+}
+
+// close(): after Python's own clean-up; nothing of this environment can be used afterwards.
+napi_value Close(napi_env env, napi_callback_info) {
+  EnvData& data = *DataOf(env);
+  if (!data.started()) return nullptr;
+  const interp::GilAcquire acquire;
+  if (acquire.ok()) CloseEnvironment(data, acquire.gil());
+  return nullptr;
+}
+
+// exit(grace in ms): the main thread's `exit` event.
+napi_value Exit(napi_env env, napi_callback_info info) {
+  std::size_t count = 1;
+  napi_value argument = nullptr;
+  EnvData& data = *DataOf(env);
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  std::int32_t grace = 0;
+  napi_get_value_int32(env, argument, &grace);
+  const bool others = started_environments.load() > (data.started() ? 1 : 0);
+  if (data.started()) data.js_host->Refuse("JavaScript cannot be called: the process is exiting");
+  interp::RunExitSequence(grace, others);
+  return nullptr;
+}
+
+// serve(): what waits for this thread; a loop without other work would end before.
+napi_value Serve(napi_env env, napi_callback_info) {
+  EnvData& data = *DataOf(env);
+  if (data.started()) data.node_host->Serve();
+  return nullptr;
+}
+
+napi_value RuntimeVersion(napi_env env, napi_callback_info) {
+  const std::string version = interp::RuntimeVersion();
+  napi_value text = nullptr;
+  napi_create_string_utf8(env, version.data(), version.size(), &text);
+  return text;
+}
+
+}  // namespace
+
+bool AddLifecycle(napi_env env, napi_value exports) {
+  const struct {
+    const char* name;
+    napi_callback function;
+  } functions[] = {
+      {"setup", Setup}, {"start", Start}, {"loop", GetLoop},  {"close", Close},
+      {"exit", Exit},   {"serve", Serve}, {"runtimeVersion", RuntimeVersion},
+  };
+  for (const auto& [name, function] : functions) {
+    napi_value value = nullptr;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value) != napi_ok ||
+        napi_set_named_property(env, exports, name, value) != napi_ok) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace coloop::bridge

@@ -1,0 +1,226 @@
+"""The Python half of the bridge: what src/library.ts calls by name.
+
+Everything runs on the JavaScript thread with that thread's hosted loop. Values cross as always; what
+must not be copied is wrapped by `_coloop.opaque`.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextvars
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import _coloop
+
+from . import _host, _js
+from ._errors import describe
+from ._js import MISSING, thrown
+from ._stream import Stream
+
+__all__ = ["MISSING", "async_resource", "describe", "thrown"]
+
+#: The AsyncResource of the JavaScript call that started the Task.
+async_resource: contextvars.ContextVar[Any] = contextvars.ContextVar("coloop_async_resource")
+
+
+def connect(loop: Any, on_error: Callable[..., Any]) -> None:
+    """Reports what reaches the loop's exception handler to JavaScript as well."""
+    handle = loop.call_exception_handler
+
+    def call_exception_handler(context: dict[str, Any]) -> None:
+        handle(context)
+        on_error(str(context.get("message", "")), context.get("exception"), _coloop.opaque(context))
+
+    loop.call_exception_handler = call_exception_handler
+
+
+def import_module(name: str) -> Any:
+    return _coloop.opaque(importlib.import_module(name))
+
+
+def new_namespace() -> Any:
+    return _coloop.opaque({"__name__": "__coloop__", "__builtins__": __builtins__})
+
+
+def _globals(namespace: dict[str, Any] | None) -> dict[str, Any]:
+    return sys.modules["__main__"].__dict__ if namespace is None else namespace
+
+
+def _scope(
+    namespace: dict[str, Any] | None, variables: dict[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    shared = _globals(namespace)
+    return shared, shared if variables is None else variables
+
+
+def evaluate(code: str, variables: Any, namespace: Any) -> Any:
+    shared, local = _scope(namespace, variables)
+    return eval(compile(code, "<coloop>", "eval"), shared, local)
+
+
+def execute(code: str, variables: Any, namespace: Any) -> None:
+    shared, local = _scope(namespace, variables)
+    exec(compile(code, "<coloop>", "exec"), shared, local)
+
+
+async def _run(code: str, mode: str, variables: Any, namespace: Any) -> Any:
+    shared, local = _scope(namespace, variables)
+    compiled = compile(code, "<coloop>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(compiled, shared, local)
+    return await result if compiled.co_flags & inspect.CO_COROUTINE else result
+
+
+async def evaluate_async(code: str, variables: Any, namespace: Any) -> Any:
+    return await _run(code, "eval", variables, namespace)
+
+
+async def execute_async(code: str, variables: Any, namespace: Any) -> None:
+    await _run(code, "exec", variables, namespace)
+
+
+def get_item(target: Any, key: Any) -> Any:
+    return target[key]
+
+
+def set_item(target: Any, key: Any, value: Any) -> None:
+    target[key] = value
+
+
+def delete_item(target: Any, key: Any) -> None:
+    del target[key]
+
+
+def contains(target: Any, key: Any) -> bool:
+    return key in target
+
+
+def has_index(target: Any, index: int) -> bool:
+    try:
+        target[index]
+    except (LookupError, TypeError):
+        return False
+    return True
+
+
+def has_attribute(target: Any, name: str) -> bool:
+    return hasattr(target, name)
+
+
+def set_attribute(target: Any, name: str, value: Any) -> None:
+    setattr(target, name, value)
+
+
+def delete_attribute(target: Any, name: str) -> None:
+    delattr(target, name)
+
+
+def names(target: Any) -> list[str]:
+    return [name for name in dir(target) if not name.startswith("_")]
+
+
+def length(target: Any) -> int:
+    return len(target)
+
+
+def repr_of(target: Any) -> str:
+    return repr(target)
+
+
+def string_of(target: Any) -> str:
+    return str(target)
+
+
+def type_name(target: Any) -> str:
+    return type(target).__name__
+
+
+def number(target: Any) -> Any:
+    """A number for arithmetic in JavaScript, or None."""
+    if not hasattr(target, "__float__") and not hasattr(target, "__index__"):
+        return None
+    return target.__index__() if hasattr(target, "__index__") else float(target)
+
+
+def copy(target: Any) -> Any:
+    """The object itself: conversion copies what is of a kind that is copied."""
+    return target
+
+
+def iterator(target: Any) -> Any:
+    return _coloop.opaque(iter(target))
+
+
+def next_item(target: Any) -> tuple[bool, Any]:
+    try:
+        return False, next(target)
+    except StopIteration:
+        return True, None
+
+
+async def await_it(target: Any) -> Any:
+    return await target
+
+
+def cancel(task: Any) -> None:
+    task.cancel()
+
+
+def report_late(exception: Any, task: Any) -> None:
+    """A Task failed after its caller had been told that it was aborted."""
+    if not isinstance(exception, BaseException):
+        exception = thrown(exception)
+    context = {"message": "a Task failed after it was aborted", "exception": exception, "task": task}
+    task.get_loop().call_exception_handler(context)
+
+
+def open_stream(iterable: Any, high_water_mark: int) -> Any:
+    return _coloop.opaque(Stream(iterable, high_water_mark))
+
+
+async def take_items(stream: Stream) -> tuple[list[Any], bool]:
+    return await stream.take()
+
+
+async def close_stream(stream: Stream) -> None:
+    await stream.close()
+
+
+async def throw_stream(stream: Stream, error: Any) -> tuple[list[Any], bool]:
+    return await stream.throw(thrown(error))
+
+
+def register(name: str, function: Any) -> None:
+    package = sys.modules["_erlang_impl"]
+    _host.register(name, function, lambda reserved: reserved in package.__dict__)
+
+
+def unregister(name: str) -> bool:
+    return _host.unregister(name)
+
+
+async def cancel_all(timeout: float) -> None:
+    """Cancels the loop's Tasks and waits for them, its async generators and its executor."""
+    loop = asyncio.get_running_loop()
+    tasks = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=timeout)
+        for task in tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                context = {
+                    "message": "unhandled exception during Python's close",
+                    "exception": task.exception(),
+                    "task": task,
+                }
+                loop.call_exception_handler(context)
+    await loop.shutdown_asyncgens()
+    for name in _host.names():
+        function = _host.find(name)
+        if isinstance(function, _js.JsObject) and function._alive:
+            _host.unregister(name)

@@ -1,0 +1,109 @@
+// The native addon: where it is loaded and what it offers. No other file touches it.
+
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Interpreter } from "./discover.js";
+import { ColoopError } from "./errors.js";
+
+/** A native handle of a Python object: a slot and its generation. */
+export type Handle = number;
+
+/** What the start of Python needs. */
+export interface NativeStartOptions {
+  readonly executable: string;
+  readonly packageFolder: string;
+  readonly deepBind: boolean;
+  readonly mainThread: boolean;
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+}
+
+/** The functions of the addon. Values that go in are encoded (encode.ts) unless said otherwise. */
+export interface Binding {
+  /** Once for each environment: the functions that native code calls, in the order of `Helper`. */
+  setup(helpers: readonly ((...args: never[]) => unknown)[]): void;
+  /** Starts Python here; the proxy of `_erlang_impl._bridge`. */
+  start(options: NativeStartOptions): unknown;
+  /** The proxy of the hosted loop. */
+  loop(): unknown;
+  close(): void;
+  /** Python's exit sequence; `grace` in milliseconds. */
+  exit(grace: number): void;
+  /** Runs what other threads wait for. */
+  serve(): void;
+  runtimeVersion(): string;
+  /** At most eight arguments. */
+  call(callable: Handle, ...args: unknown[]): unknown;
+  callWith(
+    callable: Handle,
+    args: readonly unknown[],
+    names: readonly string[],
+    values: readonly unknown[],
+    byReference: boolean,
+  ): [value: unknown, task?: unknown];
+  internName(name: string): number;
+  getAttribute(object: Handle, name: number, byReference: boolean): unknown;
+  view(object: Handle, copy: boolean): [memory: ArrayBuffer, format: string, itemSize: number];
+  release(object: Handle): boolean;
+  isLive(object: Handle): boolean;
+  adopted(id: number): boolean;
+  counters(): Record<string, number>;
+}
+
+interface Loader {
+  load(options: { library: string; plain: boolean }): { mode: "isolated" | "plain"; reason: string };
+}
+
+const packageRoot = join(dirname(fileURLToPath(import.meta.url)), "..");
+const require = createRequire(import.meta.url);
+
+/** The folder that holds the Python package `_erlang_impl`. */
+export const packageFolder: string = join(packageRoot, "python");
+
+function requireAddon<T>(path: string, remedy: string): T {
+  if (!existsSync(path)) {
+    throw new ColoopError("ERR_COLOOP_ADDON", `The native addon is not built.\n  looked for: ${path}\n  what to do: ${remedy}`);
+  }
+  try {
+    return require(path) as T;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ColoopError("ERR_COLOOP_ADDON", `The native addon does not load.\n  file: ${path}\n  reason: ${reason}\n  what to do: ${remedy}`, { cause });
+  }
+}
+
+let loaded: { binding: Binding; library: string; mode: "isolated" | "plain" } | undefined;
+
+/** Loads libpython and the addon for it; the same one on every later call. */
+export function loadBinding(interpreter: Interpreter): { binding: Binding; mode: "isolated" | "plain" } {
+  if (loaded !== undefined) return loaded;
+  const remedy = `npm run build -- --python ${interpreter.executable}`;
+  const loaderPath = join(packageRoot, "build", "loader", "coloop_loader.node");
+  const bridgePath = join(packageRoot, "build", interpreter.tag, `coloop_${interpreter.tag}.node`);
+  const loader = requireAddon<Loader>(loaderPath, remedy);
+  if (!existsSync(bridgePath)) {
+    throw new ColoopError("ERR_COLOOP_ADDON", `No addon is built for Python ${interpreter.version}.\n  looked for: ${bridgePath}\n  what to do: ${remedy}`);
+  }
+  const plain = process.env["COLOOP_DLOPEN"] === "plain";
+  const { mode } = loader.load({ library: interpreter.library, plain });
+  const binding = requireAddon<Binding>(bridgePath, remedy);
+  loaded = { binding, library: interpreter.library, mode };
+  return loaded;
+}
+
+let current: Binding | undefined;
+
+/** The binding in use. */
+export function binding(): Binding {
+  if (current === undefined) {
+    throw new ColoopError("ERR_COLOOP_CLOSED", "Python has not been started here; call Python.start() first");
+  }
+  return current;
+}
+
+/** Makes a loaded binding the one in use. */
+export function useBinding(native: Binding): void {
+  current = native;
+}

@@ -1,0 +1,111 @@
+// Calls with more than positional arguments, and how they end early.
+
+import { type Handle, binding } from "./binding.js";
+import { Encoder } from "./encode.js";
+import { AbortError, ColoopTypeError, PythonAbortError, TimeoutError } from "./errors.js";
+import { dropUnadopted, forgetFresh } from "./hosts.js";
+import { python } from "./library.js";
+import { checkOptions } from "./options.js";
+
+/** How a call may be ended. */
+export interface RunOptions {
+  /** Cancels the Task; the promise rejects at once with an `AbortError`. */
+  signal?: AbortSignal;
+  /** Milliseconds after which the Task is cancelled and the promise rejects. */
+  timeout?: number;
+}
+
+/** Options of `py.call`. */
+export interface CallOptions extends RunOptions {
+  /** Keyword arguments. */
+  kwargs?: Readonly<Record<string, unknown>>;
+}
+
+/** Options of `f.$with(…)`. */
+export interface WithOptions extends CallOptions {
+  /** The result crosses as a proxy, whatever it is. */
+  ref?: boolean;
+}
+
+/** Calls a Python object with keyword arguments, a signal, a time-out, or a result by reference. */
+export function withOptions(handle: Handle, options: WithOptions): (...args: unknown[]) => unknown {
+  checkOptions(options, "$with", { kwargs: "object", signal: "signal", timeout: "milliseconds", ref: "boolean" });
+  const kwargs = options.kwargs ?? {};
+  return (...args) => {
+    if (options.signal?.aborted === true) return Promise.reject(abortError(options.signal));
+    const native = binding();
+    const encoder = new Encoder("args");
+    const encoded = args.map((value, index) => encoder.encode(value, index));
+    const names = Object.keys(kwargs);
+    const values = names.map((name) => encoder.encode(kwargs[name], name));
+    let result: [value: unknown, task?: unknown];
+    try {
+      result = native.callWith(handle, encoded, names, values, options.ref === true);
+    } catch (error) {
+      dropUnadopted(native.adopted);
+      throw error;
+    } finally {
+      forgetFresh();
+    }
+    const [value, task] = result;
+    return task === undefined ? value : endEarly(value as Promise<unknown>, task, options);
+  };
+}
+
+function abortError(signal: AbortSignal): AbortError {
+  return new AbortError("The operation was aborted", { cause: signal.reason });
+}
+
+/**
+ * A promise that rejects as soon as the signal or the time-out says so, whatever the Task makes of its
+ * cancellation; what the Task raises afterwards goes to the loop's exception handler.
+ */
+export function endEarly(promise: Promise<unknown>, task: unknown, options: RunOptions): Promise<unknown> {
+  const { signal, timeout } = options;
+  if (signal === undefined && timeout === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    let ended = false;
+    let timer: NodeJS.Timeout | undefined;
+    const finish = (): void => {
+      ended = true;
+      signal?.removeEventListener("abort", onAbort);
+      clearTimeout(timer);
+    };
+    const cancelWith = (error: Error): void => {
+      finish();
+      reject(error);
+      python().cancel(task);
+    };
+    const onAbort = (): void => cancelWith(abortError(signal as AbortSignal));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (timeout !== undefined) {
+      timer = setTimeout(
+        () => cancelWith(new TimeoutError(`the call took longer than its time-out of ${timeout} ms`)),
+        timeout,
+      );
+      timer.unref();
+    }
+    promise.then(
+      (value) => {
+        if (ended) return;
+        finish();
+        resolve(value);
+      },
+      (error: unknown) => {
+        if (!ended) {
+          finish();
+          reject(error);
+        } else if (!(error instanceof PythonAbortError)) {
+          python().reportLate(error, task);
+        }
+      },
+    );
+  });
+}
+
+/** Checks that a value is a function that can be called from Python. */
+export function checkFunction(value: unknown, what: string): asserts value is (...args: never[]) => unknown {
+  if (typeof value !== "function") {
+    throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", `${what} must be a function, not ${value === null ? "null" : typeof value}`);
+  }
+}

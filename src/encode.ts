@@ -1,0 +1,279 @@
+// JavaScript values to what native code reads: primitives as they are, everything else as a node, an
+// array that begins with its kind (native/convert/kinds.def). All of the walk is here, so user code
+// (getters, proxies) runs before Python is entered, and a native read never comes back to JavaScript.
+
+import { types } from "node:util";
+import { markAsUntransferable } from "node:worker_threads";
+import { ColoopTypeError } from "./errors.js";
+import { hostId, hostKinds, noteFresh } from "./hosts.js";
+import { handleOf } from "./proxy.js";
+
+/** Node kinds, in the order of native/convert/kinds.def. */
+export const nodeKinds = {
+  List: 0,
+  Numbers: 1,
+  Object: 2,
+  Map: 3,
+  Set: 4,
+  Date: 5,
+  Buffer: 6,
+  Host: 7,
+  Python: 8,
+  Back: 9,
+} as const;
+
+/** Nesting beyond this is an error, as in the other direction. */
+export const maxDepth = 1000;
+
+const minBulkNumbers = 16;
+
+/** A value that crosses as a proxy in place of a copy. */
+export class Ref<T = unknown> {
+  readonly value: T;
+  constructor(value: T) {
+    this.value = value;
+  }
+}
+
+/**
+ * Passes a JavaScript value to Python as a proxy in place of a copy.
+ *
+ * @example
+ * ```ts
+ * const list = [1, 2];
+ * py.import("mod").append(ref(list), 3); // list is [1, 2, 3] afterwards
+ * ```
+ */
+export function ref<T>(value: T): Ref<T> {
+  return new Ref(value);
+}
+
+const formats: Record<string, string> = {
+  Int8Array: "b",
+  Uint8Array: "B",
+  Uint8ClampedArray: "B",
+  Int16Array: "h",
+  Uint16Array: "H",
+  Int32Array: "i",
+  Uint32Array: "I",
+  Float32Array: "f",
+  Float64Array: "d",
+  BigInt64Array: "q",
+  BigUint64Array: "Q",
+};
+
+const TypedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const typedArrayTag = Object.getOwnPropertyDescriptor(TypedArray, Symbol.toStringTag)?.get as (
+  this: unknown,
+) => string;
+
+/** Encodes the values of one call; shared references and cycles among them are kept. */
+export class Encoder {
+  #seen: Map<object, number> | undefined;
+  #begun = 0;
+  #path: (string | number)[] = [];
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** The encoded form of one value; `where` names it in errors. */
+  encode(value: unknown, where?: string | number): unknown {
+    switch (typeof value) {
+      case "object":
+        if (value === null) return null;
+        break;
+      case "function":
+        break;
+      case "symbol":
+        this.#fail("a symbol cannot cross to Python", where);
+        break;
+      default:
+        return value;
+    }
+    if (where === undefined) return this.#encodeObject(value as object);
+    this.#path.push(where);
+    if (this.#path.length > maxDepth) {
+      this.#path.length = 1;
+      this.#fail(`nested deeper than ${maxDepth} levels; pass it as a proxy with ref()`);
+    }
+    const node = this.#encodeObject(value as object);
+    this.#path.pop();
+    return node;
+  }
+
+  #encodeObject(value: object): unknown {
+    if (typeof value === "function") {
+      const handle = handleOf(value);
+      if (handle !== undefined) return [nodeKinds.Python, handle];
+      return this.#host(value, hostKinds.function);
+    }
+    if (Array.isArray(value)) return this.#seenBefore(value) ?? this.#list(value);
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    if (prototype === null || prototype === Object.prototype) return this.#plain(value);
+    return this.#special(value) ?? (isForeignPlain(prototype) ? this.#plain(value) : this.#byReference(value));
+  }
+
+  #special(value: object): unknown {
+    if (value instanceof Ref) return this.#reference(value.value);
+    if (types.isMap(value)) return this.#seenBefore(value) ?? this.#map(value);
+    if (types.isSet(value)) return this.#seenBefore(value) ?? this.#set(value);
+    if (types.isDate(value)) return this.#date(value);
+    if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return this.#buffer(value);
+    if (types.isNativeError(value) || value instanceof Error) return this.#error(value);
+    return undefined;
+  }
+
+  #seenBefore(value: object): unknown {
+    this.#seen ??= new Map();
+    const index = this.#seen.get(value);
+    if (index !== undefined) return [nodeKinds.Back, index];
+    this.#seen.set(value, this.#begun++);
+    return undefined;
+  }
+
+  #list(value: readonly unknown[]): unknown {
+    if (value.length >= minBulkNumbers && value.every((item) => typeof item === "number")) {
+      return [nodeKinds.Numbers, Float64Array.from(value as number[])];
+    }
+    const node: unknown[] = [nodeKinds.List];
+    for (let i = 0; i < value.length; i++) node.push(this.encode(value[i], i));
+    return node;
+  }
+
+  #plain(value: object): unknown {
+    const back = this.#seenBefore(value);
+    if (back !== undefined) return back;
+    const node: unknown[] = [nodeKinds.Object];
+    for (const key of Object.keys(value)) {
+      node.push(key, this.encode((value as Record<string, unknown>)[key], key));
+    }
+    return node;
+  }
+
+  #map(value: Map<unknown, unknown>): unknown {
+    const node: unknown[] = [nodeKinds.Map];
+    let index = 0;
+    for (const [key, item] of mapEntries.call(value) as IterableIterator<[unknown, unknown]>) {
+      const where = typeof key === "string" ? key : index;
+      node.push(this.encode(key, where), this.encode(item, where));
+      index++;
+    }
+    return node;
+  }
+
+  #set(value: Set<unknown>): unknown {
+    const node: unknown[] = [nodeKinds.Set];
+    let index = 0;
+    for (const item of setValues.call(value) as IterableIterator<unknown>) {
+      node.push(this.encode(item, index++));
+    }
+    return node;
+  }
+
+  #date(value: Date): unknown {
+    const time = dateTime.call(value) as number;
+    if (Number.isNaN(time)) this.#fail("an invalid Date cannot cross to Python");
+    return [nodeKinds.Date, time];
+  }
+
+  #buffer(value: ArrayBufferView | ArrayBufferLike): unknown {
+    const isView = ArrayBuffer.isView(value);
+    const memory = isView ? value.buffer : value;
+    const shared = types.isSharedArrayBuffer(memory);
+    if (!shared && (memory as { resizable?: boolean }).resizable === true) {
+      this.#fail("a resizable ArrayBuffer cannot be shared with Python; pass a copy (buffer.slice())");
+    }
+    let bytes: Uint8Array;
+    try {
+      bytes = isView
+        ? new Uint8Array(memory, value.byteOffset, value.byteLength)
+        : new Uint8Array(memory);
+    } catch {
+      this.#fail("a detached ArrayBuffer cannot cross to Python; pass it before it is transferred");
+    }
+    // While Python may look at it, nobody may transfer it away.
+    if (!shared) markAsUntransferable(memory);
+    const name = isView ? (typedArrayTag.call(value) ?? "DataView") : "Uint8Array";
+    const itemSize = (value as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1;
+    return [nodeKinds.Buffer, hostId(value, hostKinds.object), bytes, formats[name] ?? "B", itemSize];
+  }
+
+  #error(value: Error): unknown {
+    const handle = handleOf((value as { value?: unknown }).value);
+    const isOurs = handle !== undefined && (value as { pythonType?: unknown }).pythonType !== undefined;
+    return isOurs ? [nodeKinds.Python, handle] : this.#host(value, hostKinds.error);
+  }
+
+  #reference(value: unknown): unknown {
+    const handle = handleOf(value);
+    if (handle !== undefined) return [nodeKinds.Python, handle];
+    return this.#host(value, typeof value === "function" ? hostKinds.function : hostKinds.object);
+  }
+
+  #byReference(value: object): unknown {
+    if (types.isPromise(value)) return this.#host(value, hostKinds.promise);
+    const like = value as {
+      then?: unknown;
+      next?: unknown;
+      [Symbol.iterator]?: unknown;
+      [Symbol.asyncIterator]?: unknown;
+    };
+    if (typeof like[Symbol.asyncIterator] === "function") return this.#host(value, hostKinds.asyncIterable);
+    if (typeof like.then === "function") return this.#host(value, hostKinds.promise);
+    if (typeof like[Symbol.iterator] === "function" && typeof like.next === "function") {
+      return this.#host(value, hostKinds.iterator);
+    }
+    return this.#host(value, hostKinds.object);
+  }
+
+  #host(value: unknown, kind: number): unknown {
+    const id = hostId(value, kind);
+    noteFresh(id);
+    return [nodeKinds.Host, id, kind];
+  }
+
+  #fail(message: string, where?: string | number): never {
+    const steps = where === undefined ? this.#path : [...this.#path, where];
+    throw new ColoopTypeError("ERR_COLOOP_CONVERSION", `${pathText(this.#root, steps)}: ${message}`);
+  }
+}
+
+// The originals: a subclass or a patched prototype has no say in what a container holds.
+const mapEntries = Map.prototype.entries;
+const setValues = Set.prototype.values;
+const dateTime = Date.prototype.getTime;
+
+// An object literal of another realm (a vm context).
+function isForeignPlain(prototype: object): boolean {
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
+}
+
+function pathText(root: string, steps: readonly (string | number)[]): string {
+  return steps.reduce<string>(
+    (text, step) => (typeof step === "number" ? `${text}[${step}]` : `${text}.${step}`),
+    root,
+  );
+}
+
+/** True if every argument crosses as it is. */
+export function allPrimitive(values: readonly unknown[]): boolean {
+  for (const value of values) {
+    const type = typeof value;
+    if (type === "function" || type === "symbol" || (type === "object" && value !== null)) return false;
+  }
+  return true;
+}
+
+/** The encoded forms of a call's arguments. */
+export function encodeAll(values: readonly unknown[], root = "args"): unknown[] {
+  if (allPrimitive(values)) return values as unknown[];
+  const encoder = new Encoder(root);
+  return values.map((value, index) => encoder.encode(value, index));
+}
+
+/** The encoded form of one value. */
+export function encodeValue(value: unknown, root: string): unknown {
+  return new Encoder(root).encode(value);
+}

@@ -1,0 +1,184 @@
+// Every error of ours: one table of codes, few classes. An error is recognised by its `code`, which
+// survives two copies of the package.
+
+/** The stable codes of coloop's errors and what each says. */
+export const errorCodes = {
+  ERR_COLOOP_ABORTED: "the operation was aborted or its Task cancelled",
+  ERR_COLOOP_ADDON: "the native addon could not be loaded",
+  ERR_COLOOP_ARGUMENT: "an argument or option is of the wrong type or unknown",
+  ERR_COLOOP_CLOSED: "Python is closed in this environment",
+  ERR_COLOOP_CONVERSION: "a value cannot cross between JavaScript and Python",
+  ERR_COLOOP_DISPOSED: "a proxy is used after it was disposed",
+  ERR_COLOOP_DLOPEN: "libpython could not be loaded",
+  ERR_COLOOP_EXITED: "the process is exiting",
+  ERR_COLOOP_INTERRUPTED: "Python was interrupted",
+  ERR_COLOOP_NO_SHARED_LIBPYTHON: "the interpreter has no shared libpython",
+  ERR_COLOOP_OTHER_INTERPRETER: "another interpreter or another configuration runs already",
+  ERR_COLOOP_POLICY: "the sandbox policy is not valid",
+  ERR_COLOOP_PYTHON: "Python raised an exception",
+  ERR_COLOOP_PYTHON_BROKEN: "the interpreter does not start",
+  ERR_COLOOP_PYTHON_NOT_FOUND: "no Python interpreter was found",
+  ERR_COLOOP_PYTHON_UNSUPPORTED: "the interpreter is of an unsupported version or kind",
+  ERR_COLOOP_READ_ONLY: "a view of read-only memory was asked for",
+  ERR_COLOOP_START: "Python did not start",
+  ERR_COLOOP_TIMEOUT: "the operation took longer than its time-out",
+  ERR_COLOOP_WORKER_FIRST: "a Worker used Python before the main thread started it",
+} as const;
+
+/** A stable error code. */
+export type ErrorCode = keyof typeof errorCodes;
+
+/** An error of coloop itself. */
+export class ColoopError extends Error {
+  /** The stable code. */
+  readonly code: string;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "ColoopError";
+    this.code = code;
+  }
+}
+
+/** A value or an argument that cannot be used: a TypeError with a code. */
+export class ColoopTypeError extends TypeError {
+  /** The stable code. */
+  readonly code: string;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+const typeErrorCodes = new Set<string>([
+  "ERR_COLOOP_ARGUMENT",
+  "ERR_COLOOP_CONVERSION",
+  "ERR_COLOOP_DISPOSED",
+  "ERR_COLOOP_READ_ONLY",
+]);
+
+/** The error object for a code and a message that native code gives. */
+export function makeOwnError(code: ErrorCode, message: string): Error {
+  return typeErrorCodes.has(code) ? new ColoopTypeError(code, message) : new ColoopError(code, message);
+}
+
+/** One frame of a Python traceback, outermost first. */
+export interface PythonFrame {
+  readonly file: string;
+  readonly line: number;
+  readonly function: string;
+  /** The line of source, if it can be read. */
+  readonly source: string | null;
+}
+
+/** What Python tells of one exception. */
+export interface ExceptionDescription {
+  readonly name: string;
+  readonly message: string;
+  readonly pythonType: string;
+  readonly traceback: string;
+  readonly frames: PythonFrame[];
+  readonly category: "error" | "cancelled" | "timeout" | "interrupt";
+  /** The proxy of the exception. */
+  readonly value: unknown;
+  readonly cause: ExceptionDescription | Error | null;
+  readonly errors: (ExceptionDescription | Error)[] | null;
+}
+
+/** An exception of Python's. */
+export class PythonError extends Error {
+  /** The stable code: `ERR_COLOOP_PYTHON`, or that of a subclass. */
+  readonly code: string;
+  /** The qualified name of the exception's class, for example `json.decoder.JSONDecodeError`. */
+  readonly pythonType: string;
+  /** The traceback as Python prints it. */
+  readonly traceback: string;
+  /** The traceback's frames, outermost first. */
+  readonly frames: readonly PythonFrame[];
+  /** The exceptions of an ExceptionGroup. */
+  readonly errors?: readonly Error[];
+  /** The exception itself: a proxy. */
+  declare readonly value: unknown;
+
+  constructor(description: ExceptionDescription, code: ErrorCode = "ERR_COLOOP_PYTHON") {
+    const cause = description.cause === null ? undefined : makeError(description.cause);
+    super(description.message, cause === undefined ? undefined : { cause });
+    this.name = description.name;
+    this.code = code;
+    this.pythonType = description.pythonType;
+    this.traceback = description.traceback;
+    this.frames = description.frames;
+    if (description.errors !== null) this.errors = description.errors.map(makeError);
+    // Not enumerable: util.inspect of an error would print the proxy as well.
+    Object.defineProperty(this, "value", { value: description.value });
+    // The engine captured the stack under the class's own name.
+    const frames = (this.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+    const python = description.frames.map(
+      (frame) => `    at ${frame.function} (${frame.file}:${frame.line}) [Python]`,
+    );
+    Object.defineProperty(this, "stack", {
+      value: [`${this.name}: ${this.message}`, ...frames, ...python.reverse()].join("\n"),
+      writable: true,
+      configurable: true,
+    });
+  }
+}
+
+/** `asyncio.CancelledError`: its `name` is `AbortError`, as in `fetch`. */
+export class PythonAbortError extends PythonError {
+  constructor(description: ExceptionDescription) {
+    super({ ...description, name: "AbortError", message: description.message || "The Task was cancelled" }, "ERR_COLOOP_ABORTED");
+  }
+}
+
+/** Python's `TimeoutError`. */
+export class PythonTimeoutError extends PythonError {
+  constructor(description: ExceptionDescription) {
+    super({ ...description, name: "PythonTimeoutError" }, "ERR_COLOOP_TIMEOUT");
+  }
+}
+
+/** `KeyboardInterrupt`: Python was interrupted. */
+export class PythonInterruptedError extends PythonError {
+  constructor(description: ExceptionDescription) {
+    super({ ...description, name: "PythonInterruptedError" }, "ERR_COLOOP_INTERRUPTED");
+  }
+}
+
+/** An operation that its AbortSignal ended; `cause` is the signal's reason. */
+export class AbortError extends ColoopError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_COLOOP_ABORTED", message, options);
+    this.name = "AbortError";
+  }
+}
+
+/** An operation that took longer than its `timeout`. */
+export class TimeoutError extends ColoopError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ERR_COLOOP_TIMEOUT", message, options);
+    this.name = "PythonTimeoutError";
+  }
+}
+
+const classes = {
+  error: PythonError,
+  cancelled: PythonAbortError,
+  timeout: PythonTimeoutError,
+  interrupt: PythonInterruptedError,
+};
+
+// One Python exception is one error object for as long as that lives.
+const errorsByValue = new WeakMap<object, WeakRef<PythonError>>();
+
+/** The error object of a Python exception; an error that came from JavaScript is itself. */
+export function makeError(description: ExceptionDescription | Error): Error {
+  if (description instanceof Error) return description;
+  const key = description.value as object;
+  const known = errorsByValue.get(key)?.deref();
+  if (known !== undefined) return known;
+  const error = new classes[description.category](description);
+  errorsByValue.set(key, new WeakRef(error));
+  return error;
+}

@@ -1,0 +1,300 @@
+// JavaScript values that Python holds: a table by id, and the operations that Python performs on them.
+// An id lives until Python has let go of every object that stands for it.
+
+import { AsyncResource } from "node:async_hooks";
+import { inspect, types } from "node:util";
+import { encodeValue, nodeKinds, Ref } from "./encode.js";
+import { ColoopTypeError } from "./errors.js";
+import { handleOf } from "./proxy.js";
+
+/** What a value can do in Python, in the order of HostKind in native/convert/sink.h. */
+export const hostKinds = {
+  object: 0,
+  function: 1,
+  promise: 2,
+  iterator: 3,
+  asyncIterable: 4,
+  error: 5,
+} as const;
+
+interface Entry {
+  readonly value: unknown;
+  readonly kind: number;
+  /** A promise that Python has awaited, or that went back to JavaScript. */
+  observed: boolean;
+}
+
+const entries: (Entry | undefined)[] = [undefined]; // id 0 is "none"
+const freeIds: number[] = [];
+const ids = new WeakMap<object, number>();
+let fresh: number[] = [];
+
+/** The id of a value in the table; a new one if it is not there. */
+export function hostId(value: unknown, kind: number): number {
+  const isObject = (typeof value === "object" && value !== null) || typeof value === "function";
+  if (isObject) {
+    const known = ids.get(value);
+    if (known !== undefined) return known;
+  }
+  const id = freeIds.pop() ?? entries.length;
+  entries[id] = { value, kind, observed: false };
+  if (isObject) ids.set(value, id);
+  // Whether it is rejected unseen is told when Python lets go of it; until then it may be awaited.
+  if (types.isPromise(value)) value.then(undefined, ignore);
+  return id;
+}
+
+function ignore(): void {}
+
+/** Remembers that an id was given out by the encoding that is under way. */
+export function noteFresh(id: number): void {
+  fresh.push(id);
+}
+
+/** After a call that failed before Python took its arguments: drops ids that nobody holds. */
+export function dropUnadopted(adopted: (id: number) => boolean): void {
+  const candidates = fresh;
+  fresh = [];
+  release(candidates.filter((id) => entries[id] !== undefined && !adopted(id)));
+}
+
+/** After a call that took its arguments. */
+export function forgetFresh(): void {
+  if (fresh.length > 0) fresh = [];
+}
+
+/** Python has let go of these ids. */
+export function release(released: readonly number[]): void {
+  for (const id of released) {
+    const entry = entries[id];
+    if (entry === undefined) continue;
+    entries[id] = undefined;
+    freeIds.push(id);
+    const { value } = entry;
+    if ((typeof value === "object" && value !== null) || typeof value === "function") ids.delete(value);
+    // A rejection that Python never looked at is Node's `unhandledRejection` after all.
+    if (!entry.observed && types.isPromise(value)) void value.then();
+  }
+}
+
+/** The value of an id, on its way back to JavaScript. */
+export function hostValue(id: number): unknown {
+  const entry = entries[id];
+  if (entry === undefined) throw new RangeError(`no JavaScript object has the id ${id}`);
+  entry.observed = true;
+  return entry.value instanceof Method ? entry.value.bound() : entry.value;
+}
+
+/** How many values Python holds. */
+export function hostCount(): number {
+  return entries.reduce((count, entry) => (entry === undefined ? count : count + 1), 0);
+}
+
+/** A function that Python got as an attribute: a call has the object as `this`. */
+class Method {
+  readonly target: object;
+  readonly method: (...args: unknown[]) => unknown;
+
+  constructor(target: object, method: (...args: unknown[]) => unknown) {
+    this.target = target;
+    this.method = method;
+  }
+
+  call(args: readonly unknown[]): unknown {
+    return this.method.apply(this.target, args as unknown[]);
+  }
+
+  bound(): unknown {
+    return this.method;
+  }
+}
+
+const methods = new WeakMap<object, WeakMap<object, Method>>();
+
+function methodOf(target: object, method: (...args: unknown[]) => unknown): Method {
+  let byTarget = methods.get(method);
+  if (byTarget === undefined) {
+    byTarget = new WeakMap();
+    methods.set(method, byTarget);
+  }
+  let found = byTarget.get(target);
+  if (found === undefined) {
+    found = new Method(target, method);
+    byTarget.set(target, found);
+  }
+  return found;
+}
+
+const missing = Symbol("missing");
+let missingHandle = 0;
+
+/** Tells which Python object says "no such property". */
+export function setMissing(handle: number): void {
+  missingHandle = handle;
+}
+
+function read(target: unknown, key: unknown): unknown {
+  const object = Object(target) as Record<PropertyKey, unknown>;
+  if (!((key as PropertyKey) in object)) return missing;
+  const value = object[key as PropertyKey];
+  const isPlainFunction = typeof value === "function" && handleOf(value) === undefined;
+  return isPlainFunction && typeof target === "object" && target !== null
+    ? methodOf(target, value as (...args: unknown[]) => unknown)
+    : value;
+}
+
+function ask(target: unknown, symbol: symbol): (...args: unknown[]) => unknown {
+  const method = (target as Record<symbol, unknown>)[symbol];
+  if (typeof method !== "function") {
+    throw new TypeError(`this JavaScript object has no [${String(symbol.description)}]() method`);
+  }
+  return (method as (...args: unknown[]) => unknown).bind(target);
+}
+
+function lookUp(target: unknown, key: unknown): unknown {
+  if (types.isMap(target)) return target.has(key) ? target.get(key) : missing;
+  return read(target, typeof key === "string" || typeof key === "symbol" ? key : String(key));
+}
+
+function size(target: unknown): number {
+  const like = target as { size?: unknown; length?: unknown };
+  const count = types.isMap(target) || types.isSet(target) ? like.size : (like.length ?? like.size);
+  if (typeof count !== "number") throw new TypeError("this JavaScript object has no length");
+  return count;
+}
+
+function contains(target: unknown, key: unknown): boolean {
+  if (types.isMap(target) || types.isSet(target)) return target.has(key);
+  if (Array.isArray(target)) return target.includes(key);
+  return String(key) in Object(target);
+}
+
+function removeItem(target: unknown, key: unknown): boolean {
+  if (types.isMap(target) || types.isSet(target)) return target.delete(key);
+  return Reflect.deleteProperty(Object(target) as object, String(key));
+}
+
+function setItem(target: unknown, key: unknown, value: unknown): void {
+  if (types.isMap(target)) target.set(key, value);
+  else if (!Reflect.set(Object(target) as object, key as PropertyKey, value)) {
+    throw new TypeError(`the property ${String(key)} of this JavaScript object is read-only`);
+  }
+}
+
+async function subscribe(promise: PromiseLike<unknown>, settle: (ok: boolean, value: unknown) => void): Promise<void> {
+  let ok = true;
+  let value: unknown;
+  try {
+    value = await promise;
+  } catch (error) {
+    ok = false;
+    value = error;
+  }
+  settle(ok, value);
+}
+
+async function nextItem(iterator: AsyncIterator<unknown>): Promise<[boolean, unknown]> {
+  const { done, value } = await iterator.next();
+  return [done === true, value];
+}
+
+function callable(target: unknown): (...args: unknown[]) => unknown {
+  if (typeof target !== "function") throw new TypeError("this JavaScript object is not a function");
+  return target as (...args: unknown[]) => unknown;
+}
+
+type Operation = (target: unknown, args: readonly unknown[]) => unknown;
+
+/** What Python can do with a JavaScript value; `_js.py` has the same numbers. */
+const operations: readonly Operation[] = [
+  /* 0 call */ (target, args) =>
+    target instanceof Method ? target.call(args) : callable(target)(...args),
+  /* 1 get */ (target, [key]) => read(target, key),
+  /* 2 set */ (target, [key, value]) => {
+    if (!Reflect.set(Object(target) as object, key as PropertyKey, value)) {
+      throw new TypeError(`the property ${String(key)} of this JavaScript object is read-only`);
+    }
+  },
+  /* 3 delete */ (target, [key]) =>
+    Object.hasOwn(Object(target) as object, key as PropertyKey) &&
+    Reflect.deleteProperty(Object(target) as object, key as PropertyKey),
+  /* 4 keys */ (target) => propertyNames(target),
+  /* 5 length */ (target) => size(target),
+  /* 6 repr */ (target) => inspect(target, { depth: 1 }),
+  /* 7 string */ (target) => String(target),
+  /* 8 iterator */ (target) => new Ref(ask(target, Symbol.iterator)()),
+  /* 9 next */ (target) => {
+    const { done, value } = (target as Iterator<unknown>).next();
+    return [done === true, value];
+  },
+  /* 10 subscribe */ (target, [settle]) => {
+    void subscribe(target as PromiseLike<unknown>, settle as (ok: boolean, value: unknown) => void);
+  },
+  /* 11 async iterator */ (target) => new Ref(ask(target, Symbol.asyncIterator)()),
+  /* 12 async next */ (target) => nextItem(target as AsyncIterator<unknown>),
+  /* 13 return */ (target, [value]) => (target as Partial<Generator>).return?.(value),
+  /* 14 throw */ (target, [error]) => (target as Partial<Generator>).throw?.(error),
+  /* 15 dispose */ (target) => ask(target, Symbol.dispose)(),
+  /* 16 async dispose */ (target) => ask(target, Symbol.asyncDispose)(),
+  /* 17 new */ (target, args) =>
+    Reflect.construct(callable(target instanceof Method ? target.method : target), args as unknown[]),
+  /* 18 get item */ (target, [key]) => lookUp(target, key),
+  /* 19 set item */ (target, [key, value]) => setItem(target, key, value),
+  /* 20 delete item */ (target, [key]) => removeItem(target, key),
+  /* 21 contains */ (target, [key]) => contains(target, key),
+];
+
+function propertyNames(target: unknown): string[] {
+  const names = new Set<string>();
+  for (let object = Object(target) as object | null; object !== null && object !== Object.prototype; ) {
+    for (const name of Object.getOwnPropertyNames(object)) names.add(name);
+    object = Object.getPrototypeOf(object) as object | null;
+  }
+  return [...names];
+}
+
+const subscribeOperation = 10;
+
+function operate(operation: number, entry: Entry, args: readonly unknown[]): unknown {
+  const perform = operations[operation];
+  if (perform === undefined) throw new RangeError(`no operation has the number ${operation}`);
+  if (operation === subscribeOperation) entry.observed = true;
+  return perform(entry.value, args);
+}
+
+/** Performs an operation for Python, in the async context of `scope` if that is not 0. */
+export function perform(operation: number, id: number, scope: number, ...args: unknown[]): unknown {
+  const entry = entries[id];
+  if (entry === undefined) throw new RangeError(`no JavaScript object has the id ${id}`);
+  const resource = scope === 0 ? undefined : entries[scope]?.value;
+  const result =
+    resource instanceof AsyncResource
+      ? resource.runInAsyncScope(operate, undefined, operation, entry, args)
+      : operate(operation, entry, args);
+  return encodeResult(result);
+}
+
+function encodeResult(result: unknown): unknown {
+  if (result === missing) return [nodeKinds.Python, missingHandle];
+  const type = typeof result;
+  if (type !== "object" && type !== "function" && type !== "symbol") return result;
+  if (result === null) return null;
+  if (result instanceof Method) return [nodeKinds.Host, hostId(result, hostKinds.function), hostKinds.function];
+  const node = encodeValue(result, "result");
+  forgetFresh();
+  return node;
+}
+
+/** What Python is told of a value that JavaScript threw. */
+export function encodeThrown(thrown: unknown): unknown {
+  try {
+    return encodeValue(thrown, "thrown");
+  } catch {
+    return encodeValue(new ColoopTypeError("ERR_COLOOP_CONVERSION", inspect(thrown)), "thrown");
+  }
+}
+
+/** The async context of the call that is running, for the Task that it starts. */
+export function openScope(): unknown {
+  return [nodeKinds.Host, hostId(new AsyncResource("PythonTask"), hostKinds.object), hostKinds.object];
+}

@@ -1,0 +1,23 @@
+// The public names of coloop.
+
+export type { CallOptions, RunOptions, WithOptions } from "./call.js";
+export type { CloseOptions, Locals, PythonContext } from "./context.js";
+export { discoverInterpreter, type Interpreter } from "./discover.js";
+export { ref } from "./encode.js";
+export {
+  AbortError,
+  ColoopError,
+  ColoopTypeError,
+  type ErrorCode,
+  PythonAbortError,
+  PythonError,
+  type PythonFrame,
+  PythonInterruptedError,
+  PythonTimeoutError,
+  TimeoutError,
+} from "./errors.js";
+export type { StreamOptions } from "./iterate.js";
+export { kw } from "./kw.js";
+export { isPyProxy, type PyProxy, type PyView } from "./proxy.js";
+export { type LoopError, Python, type PythonEvents, type StartOptions } from "./python.js";
+export type { ViewOptions } from "./view.js";

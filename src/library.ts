@@ -1,0 +1,82 @@
+// The functions of `_erlang_impl._bridge`, by name. They are Python: what is not hot is written there.
+
+import type { Handle } from "./binding.js";
+import { ColoopError } from "./errors.js";
+import { handleOf, invoke } from "./proxy.js";
+
+const names = {
+  awaitIt: "await_it",
+  cancel: "cancel",
+  cancelAll: "cancel_all",
+  closeStream: "close_stream",
+  connect: "connect",
+  contains: "contains",
+  copy: "copy",
+  deleteAttribute: "delete_attribute",
+  deleteItem: "delete_item",
+  evaluate: "evaluate",
+  evaluateAsync: "evaluate_async",
+  execute: "execute",
+  executeAsync: "execute_async",
+  getItem: "get_item",
+  hasAttribute: "has_attribute",
+  hasIndex: "has_index",
+  importModule: "import_module",
+  iterator: "iterator",
+  length: "length",
+  names: "names",
+  newNamespace: "new_namespace",
+  next: "next_item",
+  number: "number",
+  openStream: "open_stream",
+  register: "register",
+  reportLate: "report_late",
+  repr: "repr_of",
+  setAttribute: "set_attribute",
+  setItem: "set_item",
+  string: "string_of",
+  takeItems: "take_items",
+  throwStream: "throw_stream",
+  typeName: "type_name",
+  unregister: "unregister",
+} as const;
+
+type Name = keyof typeof names;
+
+/** Python's half of the bridge. Arguments and results cross as everywhere. */
+export type PythonLibrary = Record<Name, (...args: unknown[]) => unknown>;
+
+let current: PythonLibrary | undefined;
+const handles = new Map<Name, Handle>();
+// The proxies keep their objects alive; the library calls by handle.
+let kept: unknown[] = [];
+
+/** Takes the functions from the module's proxy, or forgets them. */
+export function connectLibrary(bridge: Record<string, unknown> | undefined): void {
+  kept = [];
+  current = undefined;
+  if (bridge === undefined) return;
+  const library: Partial<PythonLibrary> = {};
+  for (const [name, pythonName] of Object.entries(names) as [Name, string][]) {
+    const proxy = bridge[pythonName];
+    const handle = handleOf(proxy) as Handle;
+    kept.push(proxy);
+    handles.set(name, handle);
+    library[name] = (...args) => invoke(handle, args);
+  }
+  current = library as PythonLibrary;
+}
+
+/** The functions of the Python half. */
+export function python(): PythonLibrary {
+  if (current === undefined) {
+    throw new ColoopError("ERR_COLOOP_CLOSED", "Python is closed in this environment; call Python.start() again");
+  }
+  return current;
+}
+
+/** The handle of one of the functions, for a call with options. */
+export function libraryHandle(name: Name): Handle {
+  python();
+  return handles.get(name) as Handle;
+}

@@ -1,0 +1,367 @@
+// Proxies of Python objects.
+
+import { inspect } from "node:util";
+import { type Handle, binding } from "./binding.js";
+import { withOptions, type WithOptions } from "./call.js";
+import { allPrimitive, encodeAll } from "./encode.js";
+import { ColoopTypeError } from "./errors.js";
+import { dropUnadopted, forgetFresh } from "./hosts.js";
+import { isKeywords } from "./kw.js";
+import { python } from "./library.js";
+import { asyncIterate, iterate } from "./iterate.js";
+import { typedView, type ViewOptions } from "./view.js";
+
+/** What a proxied object can do; native/interp/object.h has the same bits. */
+export const abilities = {
+  callable: 1,
+  iterable: 2,
+  iterator: 4,
+  asyncIterable: 8,
+  asyncIterator: 16,
+  awaitable: 32,
+  sized: 64,
+  class: 128,
+  buffer: 256,
+} as const;
+
+/** A view of `$view()`: a typed array over the object's memory. */
+export type PyView =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Float32Array
+  | Float64Array;
+
+/**
+ * A proxy of a Python object: attributes by name, items by integer, calls, `new`, iteration. What is
+ * coloop's own begins with `$`, which no Python name can.
+ */
+export interface PyProxy {
+  /** Attributes, items, calls: whatever the Python object has. */
+  // biome-ignore lint/suspicious/noExplicitAny: what a Python object has is not known to TypeScript
+  [name: string]: any;
+  // biome-ignore lint/suspicious/noExplicitAny: the same for calls
+  (...args: any[]): any;
+  // biome-ignore lint/suspicious/noExplicitAny: the same for classes
+  new (...args: any[]): any;
+  /** The function with keyword arguments, a signal, a time-out, or its result as a proxy. */
+  $with(options: WithOptions): (...args: unknown[]) => unknown;
+  /** A copy as a JavaScript value, if the object is of a kind that is copied. */
+  $toJs(): unknown;
+  /** A typed array over the object's buffer; read-only memory only with `copy`. */
+  $view(options?: ViewOptions): PyView;
+  /** The name of the object's class. */
+  readonly $type: string;
+  /** Python's `repr()`. */
+  $repr(): string;
+  /** Lets go of the object now; later use throws. */
+  $dispose(): void;
+  /** `object[key]` with a key of any kind. */
+  $get(key: unknown): unknown;
+  /** `object[key] = value`. */
+  $set(key: unknown, value: unknown): void;
+  /** `key in object`. */
+  $has(key: unknown): boolean;
+  /** `del object[key]`. */
+  $delete(key: unknown): void;
+  /** An attribute of any name; with `ref` as a proxy, not copied. */
+  $attr(name: string, options?: { ref?: boolean }): unknown;
+}
+
+const handleKey = Symbol("coloop.handle");
+
+// Bound functions are the only targets that allow call, `new`, `has`, `ownKeys` and every `get` without
+// breaking an invariant. util.inspect looks at the target's prototype, not at the traps.
+class Target extends Function {
+  // biome-ignore lint/complexity/noUselessConstructor: never run; the class is a prototype only
+  private constructor() {
+    super();
+  }
+  [inspect.custom](this: unknown): string {
+    const handler = handlerOf(this);
+    if (handler === undefined) return "[PyProxy]";
+    return binding().isLive(handler.handle) ? String(python().repr(this)) : "[PyProxy: disposed]";
+  }
+}
+
+function base(): void {}
+Object.setPrototypeOf(base, Target.prototype);
+// biome-ignore lint/performance/noDelete: own keys of the target would show up on proxies
+delete (base as { name?: string }).name;
+
+const nameNumbers = new Map<string, number>();
+
+function nameNumber(name: string): number {
+  let number = nameNumbers.get(name);
+  if (number === undefined) {
+    number = binding().internName(name);
+    nameNumbers.set(name, number);
+  }
+  return number;
+}
+
+/** Names are numbered for each start of Python. */
+export function forgetNames(): void {
+  nameNumbers.clear();
+}
+
+const canonicalIndex = /^(0|-?[1-9]\d{0,14})$/;
+
+// "3" is an item; "$…" is ours; everything else is an attribute.
+function indexOf(key: string): number | undefined {
+  const first = key.charCodeAt(0);
+  if (first > 57 || (first < 48 && first !== 45)) return undefined;
+  return canonicalIndex.test(key) ? Number(key) : undefined;
+}
+
+class PyHandler implements ProxyHandler<() => void> {
+  readonly handle: Handle;
+  readonly abilities: number;
+  proxy: unknown;
+  readonly #ours = true;
+
+  constructor(handle: Handle, bits: number) {
+    this.handle = handle;
+    this.abilities = bits;
+  }
+
+  static is(value: unknown): value is PyHandler {
+    return typeof value === "object" && value !== null && #ours in value && value.#ours;
+  }
+
+  apply(_target: unknown, _self: unknown, args: unknown[]): unknown {
+    return invoke(this.handle, args);
+  }
+
+  construct(_target: unknown, args: unknown[]): object {
+    if ((this.abilities & abilities.class) === 0) {
+      throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", "only a Python class can be used with new; call the object instead");
+    }
+    return withOptions(this.handle, { ref: true })(...args) as object;
+  }
+
+  get(_target: unknown, key: string | symbol, receiver: unknown): unknown {
+    if (typeof key === "symbol") return this.#symbol(key, receiver);
+    if (key.charCodeAt(0) === 36) return this.#own(key, receiver);
+    const index = indexOf(key);
+    if (index !== undefined) return python().getItem(receiver, index);
+    const special = specialNames[key];
+    if (special !== undefined) return special(this, receiver);
+    return binding().getAttribute(this.handle, nameNumber(key), false);
+  }
+
+  set(_target: unknown, key: string | symbol, value: unknown, receiver: unknown): boolean {
+    if (typeof key === "symbol" || key.charCodeAt(0) === 36) {
+      throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", `${String(key)} cannot be set on a Python object`);
+    }
+    const index = indexOf(key);
+    if (index === undefined) python().setAttribute(receiver, key, value);
+    else python().setItem(receiver, index, value);
+    return true;
+  }
+
+  has(target: unknown, key: string | symbol): boolean {
+    if (typeof key === "symbol") return this.#symbol(key, target) !== undefined;
+    if (key.charCodeAt(0) === 36) return key in ownNames;
+    const index = indexOf(key);
+    const proxy = this.proxy;
+    return Boolean(index === undefined ? python().hasAttribute(proxy, key) : python().hasIndex(proxy, index));
+  }
+
+  deleteProperty(_target: unknown, key: string | symbol): boolean {
+    if (typeof key === "symbol" || key.charCodeAt(0) === 36) return false;
+    const index = indexOf(key);
+    if (index === undefined) python().deleteAttribute(this.proxy, key);
+    else python().deleteItem(this.proxy, index);
+    return true;
+  }
+
+  ownKeys(): string[] {
+    return python().names(this.proxy) as string[];
+  }
+
+  getOwnPropertyDescriptor(_target: unknown, key: string | symbol): PropertyDescriptor | undefined {
+    if (typeof key === "symbol" || !this.has(_target, key)) return undefined;
+    const value = this.get(_target, key, this.proxy);
+    return { value, writable: true, enumerable: true, configurable: true };
+  }
+
+  defineProperty(_target: unknown, key: string | symbol, descriptor: PropertyDescriptor): boolean {
+    if (!("value" in descriptor)) return false;
+    return this.set(_target, key, descriptor.value, this.proxy);
+  }
+
+  preventExtensions(): boolean {
+    return false;
+  }
+
+  setPrototypeOf(): boolean {
+    return false;
+  }
+
+  can(bits: number): boolean {
+    return (this.abilities & bits) !== 0;
+  }
+
+  #own(key: string, receiver: unknown): unknown {
+    return ownNames[key]?.(this, receiver);
+  }
+
+  #symbol(key: symbol, receiver: unknown): unknown {
+    if (key === handleKey) return this;
+    return symbolNames.get(key)?.(this, receiver);
+  }
+}
+
+type Own = (handler: PyHandler, proxy: unknown) => unknown;
+
+/** Ours, with a leading `$`. */
+const ownNames: Record<string, Own> = {
+  $with: (handler) => (options: WithOptions) => withOptions(handler.handle, options),
+  $toJs: (_handler, proxy) => () => python().copy(proxy),
+  $view: (handler) => (options?: ViewOptions) => typedView(handler.handle, options),
+  $type: (_handler, proxy) => python().typeName(proxy),
+  $repr: (_handler, proxy) => () => python().repr(proxy),
+  $dispose: (handler) => () => dispose(handler),
+  $get: (_handler, proxy) => (key: unknown) => python().getItem(proxy, key),
+  $set: (_handler, proxy) => (key: unknown, value: unknown) => python().setItem(proxy, key, value),
+  $has: (_handler, proxy) => (key: unknown) => python().contains(proxy, key),
+  $delete: (_handler, proxy) => (key: unknown) => python().deleteItem(proxy, key),
+  $attr: (handler) => (name: string, options?: { ref?: boolean }) =>
+    binding().getAttribute(handler.handle, nameNumber(String(name)), options?.ref === true),
+};
+Object.setPrototypeOf(ownNames, null);
+
+/** Names with a meaning of their own in JavaScript. */
+const specialNames: Record<string, Own> = {
+  // biome-ignore lint/suspicious/noThenProperty: awaitable objects are thenables
+  then: (handler, proxy) =>
+    handler.can(abilities.awaitable)
+      ? (resolve: (value: unknown) => void, reject: (error: unknown) => void) => {
+          (python().awaitIt(proxy) as Promise<unknown>).then(resolve, reject);
+        }
+      : undefined,
+  toJSON: (_handler, proxy) => () => toJson(proxy),
+  length: (handler, proxy) => {
+    if (python().hasAttribute(proxy, "length") === true) return attribute(handler, "length");
+    return handler.can(abilities.sized) ? python().length(proxy) : undefined;
+  },
+  apply: (handler, proxy) => functionMethod(handler, proxy, "apply"),
+  call: (handler, proxy) => functionMethod(handler, proxy, "call"),
+  bind: (handler, proxy) => functionMethod(handler, proxy, "bind"),
+  toString: (handler: PyHandler, proxy: unknown) =>
+    python().hasAttribute(proxy, "toString") === true ? attribute(handler, "toString") : () => python().string(proxy),
+  valueOf: (handler: PyHandler, proxy: unknown) =>
+    python().hasAttribute(proxy, "valueOf") === true ? attribute(handler, "valueOf") : () => primitive(proxy),
+};
+Object.setPrototypeOf(specialNames, null);
+
+const symbolNames: Map<symbol, Own> = new Map<symbol, Own>([
+  [Symbol.iterator, (handler, proxy) => (handler.can(abilities.iterable) ? () => iterate(proxy) : undefined)],
+  [
+    Symbol.asyncIterator,
+    (handler, proxy) =>
+      handler.can(abilities.asyncIterable) ? () => asyncIterate(proxy) : undefined,
+  ],
+  [Symbol.toPrimitive, (_handler, proxy) => (hint: string) => (hint === "string" ? python().string(proxy) : primitive(proxy))],
+  [Symbol.toStringTag, () => "PyProxy"] as [symbol, Own],
+  [inspect.custom, (_handler, proxy) => () => python().repr(proxy)],
+]);
+symbolNames.set(Symbol.dispose, (handler) => () => dispose(handler));
+
+function attribute(handler: PyHandler, name: string): unknown {
+  return binding().getAttribute(handler.handle, nameNumber(name), false);
+}
+
+function functionMethod(handler: PyHandler, proxy: unknown, name: "apply" | "call" | "bind"): unknown {
+  if (python().hasAttribute(proxy, name) === true) return attribute(handler, name);
+  return Function.prototype[name];
+}
+
+function primitive(proxy: unknown): unknown {
+  const value = python().number(proxy);
+  return value === null ? python().string(proxy) : value;
+}
+
+function toJson(proxy: unknown): unknown {
+  const value = python().copy(proxy);
+  if (handleOf(value) !== undefined) {
+    throw new ColoopTypeError("ERR_COLOOP_CONVERSION", `${String(python().repr(proxy))} cannot be converted to JSON`);
+  }
+  return value;
+}
+
+function dispose(handler: PyHandler): void {
+  binding().release(handler.handle);
+}
+
+function handlerOf(value: unknown): PyHandler | undefined {
+  if (typeof value !== "function") return undefined;
+  const handler = (value as unknown as Record<symbol, unknown>)[handleKey];
+  return PyHandler.is(handler) ? handler : undefined;
+}
+
+/** The handle of a proxy of ours; undefined for every other value. */
+export function handleOf(value: unknown): Handle | undefined {
+  return handlerOf(value)?.handle;
+}
+
+/** The abilities of a proxy of ours; 0 for every other value. */
+export function abilitiesOf(value: unknown): number {
+  return handlerOf(value)?.abilities ?? 0;
+}
+
+/** Makes the proxy of a Python object; native code calls it. */
+export function makeProxy(handle: Handle, bits: number): unknown {
+  const handler = new PyHandler(handle, bits);
+  const target = base.bind(undefined) as () => void;
+  const proxy: unknown = new Proxy(target, handler);
+  handler.proxy = proxy;
+  return proxy;
+}
+
+/** True if the value is a proxy of a Python object. */
+export function isPyProxy(value: unknown): value is PyProxy {
+  return handlerOf(value) !== undefined;
+}
+
+const maxInline = 8;
+
+/** Calls a Python object with JavaScript values; the last may be `kw({…})`. */
+export function invoke(handle: Handle, args: readonly unknown[]): unknown {
+  const native = binding();
+  if (allPrimitive(args)) {
+    switch (args.length) {
+      case 0:
+        return native.call(handle);
+      case 1:
+        return native.call(handle, args[0]);
+      case 2:
+        return native.call(handle, args[0], args[1]);
+      case 3:
+        return native.call(handle, args[0], args[1], args[2]);
+      default:
+        if (args.length <= maxInline) return native.call(handle, ...args);
+    }
+  }
+  const last = args.at(-1);
+  if (isKeywords(last)) {
+    return withOptions(handle, { kwargs: last.kwargs })(...args.slice(0, -1));
+  }
+  const encoded = encodeAll(args);
+  try {
+    return encoded.length <= maxInline
+      ? native.call(handle, ...encoded)
+      : native.callWith(handle, encoded, [], [], false)[0];
+  } catch (error) {
+    dropUnadopted(native.adopted);
+    throw error;
+  } finally {
+    forgetFresh();
+  }
+}

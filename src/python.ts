@@ -1,0 +1,271 @@
+// The host loop's Python: start, the synchronous half, events, close and exit.
+
+import { EventEmitter } from "node:events";
+import { setImmediate as turn } from "node:timers/promises";
+import { isMainThread } from "node:worker_threads";
+import { type Binding, binding, loadBinding, packageFolder, useBinding } from "./binding.js";
+import type { CallOptions, RunOptions } from "./call.js";
+import { type CloseOptions, HostContext, type Locals, type PythonContext } from "./context.js";
+import { discoverInterpreter, type Interpreter } from "./discover.js";
+import { ColoopError, makeError, makeOwnError } from "./errors.js";
+import { encodeThrown, hostValue, openScope, perform, release, setMissing } from "./hosts.js";
+import type { StreamOptions } from "./iterate.js";
+import { connectLibrary, python } from "./library.js";
+import { checkOptions, checkString } from "./options.js";
+import { forgetNames, handleOf, makeProxy, type PyProxy } from "./proxy.js";
+
+/** Options of `Python.start`. */
+export interface StartOptions {
+  /**
+   * An interpreter's path, a venv's folder, or a version such as `"3.12"`. Without it: `COLOOP_PYTHON`,
+   * `./.venv`, `VIRTUAL_ENV`, `python3` on PATH.
+   */
+  python?: string;
+  /** Events or groups of docs/sandbox.md that are allowed or denied besides the defaults. */
+  sandbox?: { allow?: readonly string[]; deny?: readonly string[] };
+  /** Milliseconds that Python's threads and exit handlers get at the process's end. Default 2000. */
+  exitGrace?: number;
+}
+
+/** An error without a promise, as the loop's exception handler got it. */
+export interface LoopError {
+  /** What asyncio says of it. */
+  readonly message: string;
+  /** The exception, if there is one. */
+  readonly exception: Error | null;
+  /** The handler's whole context: a proxy of the dict. */
+  readonly context: PyProxy;
+}
+
+/** The events of `py`. */
+export interface PythonEvents {
+  /** An error that no promise carries: a callback, a transport, a Task that nobody awaited. */
+  loopError: [error: LoopError];
+}
+
+const defaultGrace = 2000;
+const defaultCloseTimeout = 2000;
+
+// In the order of `Helper` in native/bridge/helpers.h.
+const helpers = [
+  makeProxy,
+  makeError,
+  makeOwnError,
+  perform,
+  encodeThrown,
+  hostValue,
+  release,
+  () => new Map(),
+  () => new Set(),
+  fill,
+  (numbers: Float64Array) => Array.from(numbers),
+  setOwn,
+  openScope,
+] as readonly ((...args: never[]) => unknown)[];
+
+function fill(container: Map<unknown, unknown> | Set<unknown>, contents: readonly unknown[]): void {
+  if (container instanceof Map) {
+    for (let i = 0; i < contents.length; i += 2) container.set(contents[i], contents[i + 1]);
+  } else {
+    for (const item of contents) container.add(item);
+  }
+}
+
+function setOwn(object: object, key: string, value: unknown): void {
+  Object.defineProperty(object, key, {
+    value,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
+}
+
+interface Running {
+  readonly handle: Python;
+  readonly key: string;
+  readonly interpreter: Interpreter;
+}
+
+let running: Running | undefined;
+let setUp = false;
+let exitGrace = defaultGrace;
+
+function setUpOnce(native: Binding): void {
+  if (setUp) return;
+  setUp = true;
+  native.setup(helpers);
+  // Threads that wait for JavaScript are work that the loop does not know of.
+  process.on("beforeExit", () => native.serve());
+  if (isMainThread) process.on("exit", () => native.exit(exitGrace));
+}
+
+function startOptionsKey(options: StartOptions, interpreter: Interpreter): string {
+  const { allow = [], deny = [] } = options.sandbox ?? {};
+  return JSON.stringify([interpreter.executable, interpreter.library, [...allow].sort(), [...deny].sort()]);
+}
+
+/** CPython on this environment's loop. */
+export class Python extends EventEmitter<PythonEvents> implements PythonContext {
+  /** The version of Python, for example `3.12.1`. */
+  readonly version: string;
+  /** The interpreter that this one is: Python's `sys.executable`. */
+  readonly executable: string;
+  readonly #context = new HostContext(null);
+
+  private constructor(interpreter: Interpreter) {
+    super();
+    this.version = interpreter.version;
+    this.executable = interpreter.executable;
+  }
+
+  /**
+   * Starts Python in this environment, or returns the one that runs.
+   *
+   * The first start of a process is on the main thread; a Worker can start its own afterwards.
+   *
+   * @throws ColoopError `ERR_COLOOP_PYTHON_NOT_FOUND`, `ERR_COLOOP_PYTHON_UNSUPPORTED`,
+   * `ERR_COLOOP_NO_SHARED_LIBPYTHON`, `ERR_COLOOP_ADDON`: what was tried and what to do;
+   * `ERR_COLOOP_OTHER_INTERPRETER` if another interpreter or policy runs;
+   * `ERR_COLOOP_WORKER_FIRST` in a Worker before the main thread
+   */
+  static async start(options: StartOptions = {}): Promise<Python> {
+    checkOptions(options, "Python.start", {
+      python: "string",
+      sandbox: "object",
+      exitGrace: "milliseconds",
+    });
+    checkOptions(options.sandbox ?? {}, "Python.start's sandbox", {
+      allow: "strings",
+      deny: "strings",
+    });
+    const interpreter = discoverInterpreter(options.python);
+    const key = startOptionsKey(options, interpreter);
+    if (running !== undefined) {
+      if (running.key === key) return running.handle;
+      throw new ColoopError(
+        "ERR_COLOOP_OTHER_INTERPRETER",
+        `Python ${running.interpreter.version} (${running.interpreter.executable}) runs in this environment already; ` +
+          `${interpreter.executable} with these options is another one. A process has one interpreter: start it once and share the handle.`,
+      );
+    }
+    const { binding: native, mode } = loadBinding(interpreter);
+    setUpOnce(native);
+    useBinding(native);
+    if (options.exitGrace !== undefined) exitGrace = options.exitGrace;
+    const bridge = native.start({
+      executable: interpreter.executable,
+      packageFolder,
+      deepBind: mode === "isolated",
+      mainThread: isMainThread,
+      allow: options.sandbox?.allow ?? [],
+      deny: options.sandbox?.deny ?? [],
+    }) as PyProxy;
+    connectLibrary(bridge);
+    setMissing(handleOf(bridge.$attr("MISSING", { ref: true })) as number);
+    const handle = new Python(interpreter);
+    running = { handle, key, interpreter };
+    python().connect(native.loop(), (message: string, exception: Error | null, context: PyProxy) =>
+      handle.#report({ message, exception, context }),
+    );
+    return handle;
+  }
+
+  /** Imports a module: a proxy. Submodules by their dotted name. */
+  import(name: string): PyProxy {
+    checkString(name, "the module's name");
+    return python().importModule(name) as PyProxy;
+  }
+
+  /** Evaluates an expression in the shared namespace, synchronously. */
+  evalSync<T = unknown>(expression: string, locals?: Locals): T {
+    return this.#context.evalSync<T>(expression, locals);
+  }
+
+  /** Runs statements in the shared namespace, synchronously. */
+  execSync(code: string, locals?: Locals): void {
+    this.#context.execSync(code, locals);
+  }
+
+  /** The shared namespace of `eval` and `exec`: a proxy of `__main__`. */
+  get globals(): PyProxy {
+    return this.import("__main__");
+  }
+
+  /** The asyncio loop that runs on Node's: a proxy of the `ErlangEventLoop`. */
+  get loop(): PyProxy {
+    return binding().loop() as PyProxy;
+  }
+
+  call<T = unknown>(
+    module: string,
+    name: string,
+    args?: readonly unknown[],
+    options?: CallOptions,
+  ): Promise<T> {
+    return this.#context.call<T>(module, name, args, options);
+  }
+
+  eval<T = unknown>(expression: string, locals?: Locals, options?: RunOptions): Promise<T> {
+    return this.#context.eval<T>(expression, locals, options);
+  }
+
+  exec(code: string, locals?: Locals, options?: RunOptions): Promise<void> {
+    return this.#context.exec(code, locals, options);
+  }
+
+  stream<T = unknown>(
+    module: string,
+    name: string,
+    args?: readonly unknown[],
+    options?: StreamOptions,
+  ): AsyncIterableIterator<T> {
+    return this.#context.stream<T>(module, name, args, options);
+  }
+
+  register(name: string, fn: (...args: never[]) => unknown): void {
+    this.#context.register(name, fn);
+  }
+
+  unregister(name: string): boolean {
+    return this.#context.unregister(name);
+  }
+
+  namespace(): Promise<PythonContext> {
+    return this.#context.namespace();
+  }
+
+  /** Live objects by kind, for tests and for people who look for a leak. */
+  counters(): Record<string, number> {
+    return binding().counters();
+  }
+
+  /**
+   * Cancels the Tasks, closes the loop and every proxy. The interpreter lives as long as the process;
+   * `Python.start` works again.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    checkOptions(options, "close", { timeout: "milliseconds" });
+    if (running?.handle !== this) return;
+    running = undefined;
+    await python().cancelAll((options.timeout ?? defaultCloseTimeout) / 1000);
+    connectLibrary(undefined);
+    forgetNames();
+    binding().close();
+    await turn(); // the loop's handles close in Node's close phase
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #report(error: LoopError): void {
+    try {
+      this.emit("loopError", error);
+    } catch (thrown) {
+      // A listener's error is its own: thrown where nothing of Python's is on the stack.
+      setImmediate(() => {
+        throw thrown;
+      });
+    }
+  }
+}
