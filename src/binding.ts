@@ -53,7 +53,10 @@ export interface Binding {
 }
 
 interface Loader {
-  load(options: { library: string; plain: boolean }): { mode: "isolated" | "plain"; reason: string };
+  load(options: { library: string; plain: boolean }): {
+    mode: "isolated" | "plain";
+    reason: string;
+  };
 }
 
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -64,27 +67,40 @@ export const packageFolder: string = join(packageRoot, "python");
 
 function requireAddon<T>(path: string, remedy: string): T {
   if (!existsSync(path)) {
-    throw new ColoopError("ERR_COLOOP_ADDON", `The native addon is not built.\n  looked for: ${path}\n  what to do: ${remedy}`);
+    throw new ColoopError(
+      "ERR_COLOOP_ADDON",
+      `The native addon is not built.\n  looked for: ${path}\n  what to do: ${remedy}`,
+    );
   }
   try {
     return require(path) as T;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ColoopError("ERR_COLOOP_ADDON", `The native addon does not load.\n  file: ${path}\n  reason: ${reason}\n  what to do: ${remedy}`, { cause });
+    throw new ColoopError(
+      "ERR_COLOOP_ADDON",
+      `The native addon does not load.\n  file: ${path}\n  reason: ${reason}\n  what to do: ${remedy}`,
+      { cause },
+    );
   }
 }
 
 let loaded: { binding: Binding; library: string; mode: "isolated" | "plain" } | undefined;
 
 /** Loads libpython and the addon for it; the same one on every later call. */
-export function loadBinding(interpreter: Interpreter): { binding: Binding; mode: "isolated" | "plain" } {
+export function loadBinding(interpreter: Interpreter): {
+  binding: Binding;
+  mode: "isolated" | "plain";
+} {
   if (loaded !== undefined) return loaded;
   const remedy = `npm run build -- --python ${interpreter.executable}`;
   const loaderPath = join(packageRoot, "build", "loader", "coloop_loader.node");
   const bridgePath = join(packageRoot, "build", interpreter.tag, `coloop_${interpreter.tag}.node`);
   const loader = requireAddon<Loader>(loaderPath, remedy);
   if (!existsSync(bridgePath)) {
-    throw new ColoopError("ERR_COLOOP_ADDON", `No addon is built for Python ${interpreter.version}.\n  looked for: ${bridgePath}\n  what to do: ${remedy}`);
+    throw new ColoopError(
+      "ERR_COLOOP_ADDON",
+      `No addon is built for Python ${interpreter.version}.\n  looked for: ${bridgePath}\n  what to do: ${remedy}`,
+    );
   }
   const plain = process.env["COLOOP_DLOPEN"] === "plain";
   const { mode } = loader.load({ library: interpreter.library, plain });
@@ -98,7 +114,10 @@ let current: Binding | undefined;
 /** The binding in use. */
 export function binding(): Binding {
   if (current === undefined) {
-    throw new ColoopError("ERR_COLOOP_CLOSED", "Python has not been started here; call Python.start() first");
+    throw new ColoopError(
+      "ERR_COLOOP_CLOSED",
+      "Python has not been started here; call Python.start() first",
+    );
   }
   return current;
 }

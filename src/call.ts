@@ -1,6 +1,6 @@
 // Calls with more than positional arguments, and how they end early.
 
-import { type Handle, binding } from "./binding.js";
+import { binding, type Handle } from "./binding.js";
 import { Encoder } from "./encode.js";
 import { AbortError, ColoopTypeError, PythonAbortError, TimeoutError } from "./errors.js";
 import { dropUnadopted, forgetFresh } from "./hosts.js";
@@ -29,7 +29,12 @@ export interface WithOptions extends CallOptions {
 
 /** Calls a Python object with keyword arguments, a signal, a time-out, or a result by reference. */
 export function withOptions(handle: Handle, options: WithOptions): (...args: unknown[]) => unknown {
-  checkOptions(options, "$with", { kwargs: "object", signal: "signal", timeout: "milliseconds", ref: "boolean" });
+  checkOptions(options, "$with", {
+    kwargs: "object",
+    signal: "signal",
+    timeout: "milliseconds",
+    ref: "boolean",
+  });
   const kwargs = options.kwargs ?? {};
   return (...args) => {
     if (options.signal?.aborted === true) return Promise.reject(abortError(options.signal));
@@ -60,7 +65,11 @@ function abortError(signal: AbortSignal): AbortError {
  * A promise that rejects as soon as the signal or the time-out says so, whatever the Task makes of its
  * cancellation; what the Task raises afterwards goes to the loop's exception handler.
  */
-export function endEarly(promise: Promise<unknown>, task: unknown, options: RunOptions): Promise<unknown> {
+export function endEarly(
+  promise: Promise<unknown>,
+  task: unknown,
+  options: RunOptions,
+): Promise<unknown> {
   const { signal, timeout } = options;
   if (signal === undefined && timeout === undefined) return promise;
   return new Promise((resolve, reject) => {
@@ -80,7 +89,8 @@ export function endEarly(promise: Promise<unknown>, task: unknown, options: RunO
     signal?.addEventListener("abort", onAbort, { once: true });
     if (timeout !== undefined) {
       timer = setTimeout(
-        () => cancelWith(new TimeoutError(`the call took longer than its time-out of ${timeout} ms`)),
+        () =>
+          cancelWith(new TimeoutError(`the call took longer than its time-out of ${timeout} ms`)),
         timeout,
       );
       timer.unref();
@@ -104,8 +114,14 @@ export function endEarly(promise: Promise<unknown>, task: unknown, options: RunO
 }
 
 /** Checks that a value is a function that can be called from Python. */
-export function checkFunction(value: unknown, what: string): asserts value is (...args: never[]) => unknown {
+export function checkFunction(
+  value: unknown,
+  what: string,
+): asserts value is (...args: never[]) => unknown {
   if (typeof value !== "function") {
-    throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", `${what} must be a function, not ${value === null ? "null" : typeof value}`);
+    throw new ColoopTypeError(
+      "ERR_COLOOP_ARGUMENT",
+      `${what} must be a function, not ${value === null ? "null" : typeof value}`,
+    );
   }
 }

@@ -112,7 +112,10 @@ export class Encoder {
     if (Array.isArray(value)) return this.#seenBefore(value) ?? this.#list(value);
     const prototype = Object.getPrototypeOf(value) as object | null;
     if (prototype === null || prototype === Object.prototype) return this.#plain(value);
-    return this.#special(value) ?? (isForeignPlain(prototype) ? this.#plain(value) : this.#byReference(value));
+    return (
+      this.#special(value) ??
+      (isForeignPlain(prototype) ? this.#plain(value) : this.#byReference(value))
+    );
   }
 
   #special(value: object): unknown {
@@ -183,7 +186,9 @@ export class Encoder {
     const memory = isView ? value.buffer : value;
     const shared = types.isSharedArrayBuffer(memory);
     if (!shared && (memory as { resizable?: boolean }).resizable === true) {
-      this.#fail("a resizable ArrayBuffer cannot be shared with Python; pass a copy (buffer.slice())");
+      this.#fail(
+        "a resizable ArrayBuffer cannot be shared with Python; pass a copy (buffer.slice())",
+      );
     }
     let bytes: Uint8Array;
     try {
@@ -197,12 +202,19 @@ export class Encoder {
     if (!shared) markAsUntransferable(memory);
     const name = isView ? (typedArrayTag.call(value) ?? "DataView") : "Uint8Array";
     const itemSize = (value as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1;
-    return [nodeKinds.Buffer, hostId(value, hostKinds.object), bytes, formats[name] ?? "B", itemSize];
+    return [
+      nodeKinds.Buffer,
+      hostId(value, hostKinds.object),
+      bytes,
+      formats[name] ?? "B",
+      itemSize,
+    ];
   }
 
   #error(value: Error): unknown {
     const handle = handleOf((value as { value?: unknown }).value);
-    const isOurs = handle !== undefined && (value as { pythonType?: unknown }).pythonType !== undefined;
+    const isOurs =
+      handle !== undefined && (value as { pythonType?: unknown }).pythonType !== undefined;
     return isOurs ? [nodeKinds.Python, handle] : this.#host(value, hostKinds.error);
   }
 
@@ -220,7 +232,8 @@ export class Encoder {
       [Symbol.iterator]?: unknown;
       [Symbol.asyncIterator]?: unknown;
     };
-    if (typeof like[Symbol.asyncIterator] === "function") return this.#host(value, hostKinds.asyncIterable);
+    if (typeof like[Symbol.asyncIterator] === "function")
+      return this.#host(value, hostKinds.asyncIterable);
     if (typeof like.then === "function") return this.#host(value, hostKinds.promise);
     if (typeof like[Symbol.iterator] === "function" && typeof like.next === "function") {
       return this.#host(value, hostKinds.iterator);
@@ -236,7 +249,10 @@ export class Encoder {
 
   #fail(message: string, where?: string | number): never {
     const steps = where === undefined ? this.#path : [...this.#path, where];
-    throw new ColoopTypeError("ERR_COLOOP_CONVERSION", `${pathText(this.#root, steps)}: ${message}`);
+    throw new ColoopTypeError(
+      "ERR_COLOOP_CONVERSION",
+      `${pathText(this.#root, steps)}: ${message}`,
+    );
   }
 }
 
@@ -261,7 +277,8 @@ function pathText(root: string, steps: readonly (string | number)[]): string {
 export function allPrimitive(values: readonly unknown[]): boolean {
   for (const value of values) {
     const type = typeof value;
-    if (type === "function" || type === "symbol" || (type === "object" && value !== null)) return false;
+    if (type === "function" || type === "symbol" || (type === "object" && value !== null))
+      return false;
   }
   return true;
 }

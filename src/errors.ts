@@ -60,7 +60,9 @@ const typeErrorCodes = new Set<string>([
 
 /** The error object for a code and a message that native code gives. */
 export function makeOwnError(code: ErrorCode, message: string): Error {
-  return typeErrorCodes.has(code) ? new ColoopTypeError(code, message) : new ColoopError(code, message);
+  return typeErrorCodes.has(code)
+    ? new ColoopTypeError(code, message)
+    : new ColoopError(code, message);
 }
 
 /** One frame of a Python traceback, outermost first. */
@@ -97,7 +99,7 @@ export class PythonError extends Error {
   /** The traceback's frames, outermost first. */
   readonly frames: readonly PythonFrame[];
   /** The exceptions of an ExceptionGroup. */
-  readonly errors?: readonly Error[];
+  declare readonly errors?: readonly Error[];
   /** The exception itself: a proxy. */
   declare readonly value: unknown;
 
@@ -128,7 +130,14 @@ export class PythonError extends Error {
 /** `asyncio.CancelledError`: its `name` is `AbortError`, as in `fetch`. */
 export class PythonAbortError extends PythonError {
   constructor(description: ExceptionDescription) {
-    super({ ...description, name: "AbortError", message: description.message || "The Task was cancelled" }, "ERR_COLOOP_ABORTED");
+    super(
+      {
+        ...description,
+        name: "AbortError",
+        message: description.message || "The Task was cancelled",
+      },
+      "ERR_COLOOP_ABORTED",
+    );
   }
 }
 

@@ -71,7 +71,8 @@ export function release(released: readonly number[]): void {
     entries[id] = undefined;
     freeIds.push(id);
     const { value } = entry;
-    if ((typeof value === "object" && value !== null) || typeof value === "function") ids.delete(value);
+    if ((typeof value === "object" && value !== null) || typeof value === "function")
+      ids.delete(value);
     // A rejection that Python never looked at is Node's `unhandledRejection` after all.
     if (!entry.observed && types.isPromise(value)) void value.then();
   }
@@ -181,7 +182,10 @@ function setItem(target: unknown, key: unknown, value: unknown): void {
   }
 }
 
-async function subscribe(promise: PromiseLike<unknown>, settle: (ok: boolean, value: unknown) => void): Promise<void> {
+async function subscribe(
+  promise: PromiseLike<unknown>,
+  settle: (ok: boolean, value: unknown) => void,
+): Promise<void> {
   let ok = true;
   let value: unknown;
   try {
@@ -237,7 +241,10 @@ const operations: readonly Operation[] = [
   /* 15 dispose */ (target) => ask(target, Symbol.dispose)(),
   /* 16 async dispose */ (target) => ask(target, Symbol.asyncDispose)(),
   /* 17 new */ (target, args) =>
-    Reflect.construct(callable(target instanceof Method ? target.method : target), args as unknown[]),
+    Reflect.construct(
+      callable(target instanceof Method ? target.method : target),
+      args as unknown[],
+    ),
   /* 18 get item */ (target, [key]) => lookUp(target, key),
   /* 19 set item */ (target, [key, value]) => setItem(target, key, value),
   /* 20 delete item */ (target, [key]) => removeItem(target, key),
@@ -246,7 +253,10 @@ const operations: readonly Operation[] = [
 
 function propertyNames(target: unknown): string[] {
   const names = new Set<string>();
-  for (let object = Object(target) as object | null; object !== null && object !== Object.prototype; ) {
+  for (
+    let object = Object(target) as object | null;
+    object !== null && object !== Object.prototype;
+  ) {
     for (const name of Object.getOwnPropertyNames(object)) names.add(name);
     object = Object.getPrototypeOf(object) as object | null;
   }
@@ -279,7 +289,8 @@ function encodeResult(result: unknown): unknown {
   const type = typeof result;
   if (type !== "object" && type !== "function" && type !== "symbol") return result;
   if (result === null) return null;
-  if (result instanceof Method) return [nodeKinds.Host, hostId(result, hostKinds.function), hostKinds.function];
+  if (result instanceof Method)
+    return [nodeKinds.Host, hostId(result, hostKinds.function), hostKinds.function];
   const node = encodeValue(result, "result");
   forgetFresh();
   return node;
@@ -296,5 +307,9 @@ export function encodeThrown(thrown: unknown): unknown {
 
 /** The async context of the call that is running, for the Task that it starts. */
 export function openScope(): unknown {
-  return [nodeKinds.Host, hostId(new AsyncResource("PythonTask"), hostKinds.object), hostKinds.object];
+  return [
+    nodeKinds.Host,
+    hostId(new AsyncResource("PythonTask"), hostKinds.object),
+    hostKinds.object,
+  ];
 }

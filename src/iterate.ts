@@ -14,7 +14,10 @@ export const defaultHighWaterMark = 16;
 
 /** Iterates a Python iterable; leaving early closes a generator. */
 export function* iterate(iterable: unknown): Generator<unknown, void, undefined> {
-  const iterator = python().iterator(iterable) as { $attr(name: string): unknown } & Record<string, () => unknown>;
+  const iterator = python().iterator(iterable) as { $attr(name: string): unknown } & Record<
+    string,
+    () => unknown
+  >;
   let done = false;
   try {
     for (;;) {
@@ -29,7 +32,10 @@ export function* iterate(iterable: unknown): Generator<unknown, void, undefined>
 }
 
 /** Iterates a Python async iterable: items come in batches, a slow consumer slows the producer. */
-export function asyncIterate(iterable: unknown, options: StreamOptions = {}): AsyncIterableIterator<unknown> {
+export function asyncIterate(
+  iterable: unknown,
+  options: StreamOptions = {},
+): AsyncIterableIterator<unknown> {
   checkOptions(options, "stream", { highWaterMark: "count" });
   return new PythonStream(iterable, options.highWaterMark ?? defaultHighWaterMark);
 }

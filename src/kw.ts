@@ -29,7 +29,10 @@ export type { Keywords };
  */
 export function kw(kwargs: Readonly<Record<string, unknown>>): Keywords {
   if (typeof kwargs !== "object" || kwargs === null || Array.isArray(kwargs)) {
-    throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", "kw() takes an object of names and values, for example kw({ timeout: 5 })");
+    throw new ColoopTypeError(
+      "ERR_COLOOP_ARGUMENT",
+      "kw() takes an object of names and values, for example kw({ timeout: 5 })",
+    );
   }
   return new Keywords(kwargs);
 }

@@ -2,7 +2,7 @@
 
 import type { Handle } from "./binding.js";
 import { ColoopError } from "./errors.js";
-import { handleOf, invoke } from "./proxy.js";
+import { handleOf, invoke, type PyProxy } from "./proxy.js";
 
 const names = {
   awaitIt: "await_it",
@@ -52,13 +52,13 @@ const handles = new Map<Name, Handle>();
 let kept: unknown[] = [];
 
 /** Takes the functions from the module's proxy, or forgets them. */
-export function connectLibrary(bridge: Record<string, unknown> | undefined): void {
+export function connectLibrary(bridge: PyProxy | undefined): void {
   kept = [];
   current = undefined;
   if (bridge === undefined) return;
   const library: Partial<PythonLibrary> = {};
   for (const [name, pythonName] of Object.entries(names) as [Name, string][]) {
-    const proxy = bridge[pythonName];
+    const proxy = bridge.$attr(pythonName, { ref: true });
     const handle = handleOf(proxy) as Handle;
     kept.push(proxy);
     handles.set(name, handle);
@@ -70,7 +70,10 @@ export function connectLibrary(bridge: Record<string, unknown> | undefined): voi
 /** The functions of the Python half. */
 export function python(): PythonLibrary {
   if (current === undefined) {
-    throw new ColoopError("ERR_COLOOP_CLOSED", "Python is closed in this environment; call Python.start() again");
+    throw new ColoopError(
+      "ERR_COLOOP_CLOSED",
+      "Python is closed in this environment; call Python.start() again",
+    );
   }
   return current;
 }

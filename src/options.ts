@@ -2,10 +2,21 @@
 
 import { ColoopTypeError } from "./errors.js";
 
-type Kind = "string" | "boolean" | "object" | "signal" | "milliseconds" | "count" | "strings" | "any";
+type Kind =
+  | "string"
+  | "boolean"
+  | "object"
+  | "signal"
+  | "milliseconds"
+  | "count"
+  | "strings"
+  | "any";
 
 const checks: Record<Kind, { test: (value: unknown) => boolean; text: string }> = {
-  string: { test: (value) => typeof value === "string" && value !== "", text: "a non-empty string" },
+  string: {
+    test: (value) => typeof value === "string" && value !== "",
+    text: "a non-empty string",
+  },
   boolean: { test: (value) => typeof value === "boolean", text: "true or false" },
   object: {
     test: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
@@ -30,23 +41,38 @@ const checks: Record<Kind, { test: (value: unknown) => boolean; text: string }> 
 function show(value: unknown): string {
   if (value === null) return "null";
   if (typeof value === "string") return JSON.stringify(value);
-  return typeof value === "object" || typeof value === "function" ? `a value of type ${typeof value}` : String(value);
+  return typeof value === "object" || typeof value === "function"
+    ? `a value of type ${typeof value}`
+    : String(value);
 }
 
 /** Throws unless `options` is an object with none but the named options, each of its kind. */
-export function checkOptions(options: unknown, where: string, kinds: Readonly<Record<string, Kind>>): void {
+export function checkOptions(
+  options: unknown,
+  where: string,
+  kinds: Readonly<Record<string, Kind>>,
+): void {
   if (!checks.object.test(options)) {
-    throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", `the options of ${where} must be an object, not ${show(options)}`);
+    throw new ColoopTypeError(
+      "ERR_COLOOP_ARGUMENT",
+      `the options of ${where} must be an object, not ${show(options)}`,
+    );
   }
   for (const [name, value] of Object.entries(options as object)) {
     const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
     if (kind === undefined) {
       const known = Object.keys(kinds).join(", ");
-      throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", `${where} has no option ${JSON.stringify(name)}; it has: ${known}`);
+      throw new ColoopTypeError(
+        "ERR_COLOOP_ARGUMENT",
+        `${where} has no option ${JSON.stringify(name)}; it has: ${known}`,
+      );
     }
     const check = checks[kind];
     if (value !== undefined && !check.test(value)) {
-      throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", `the option ${JSON.stringify(name)} of ${where} must be ${check.text}, not ${show(value)}`);
+      throw new ColoopTypeError(
+        "ERR_COLOOP_ARGUMENT",
+        `the option ${JSON.stringify(name)} of ${where} must be ${check.text}, not ${show(value)}`,
+      );
     }
   }
 }
@@ -54,6 +80,9 @@ export function checkOptions(options: unknown, where: string, kinds: Readonly<Re
 /** Throws unless `value` is a non-empty string. */
 export function checkString(value: unknown, what: string): asserts value is string {
   if (typeof value !== "string" || value === "") {
-    throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", `${what} must be a non-empty string, not ${show(value)}`);
+    throw new ColoopTypeError(
+      "ERR_COLOOP_ARGUMENT",
+      `${what} must be a non-empty string, not ${show(value)}`,
+    );
   }
 }

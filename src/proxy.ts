@@ -1,14 +1,14 @@
 // Proxies of Python objects.
 
 import { inspect } from "node:util";
-import { type Handle, binding } from "./binding.js";
-import { withOptions, type WithOptions } from "./call.js";
+import { binding, type Handle } from "./binding.js";
+import { type WithOptions, withOptions } from "./call.js";
 import { allPrimitive, encodeAll } from "./encode.js";
 import { ColoopTypeError } from "./errors.js";
 import { dropUnadopted, forgetFresh } from "./hosts.js";
+import { asyncIterate, iterate } from "./iterate.js";
 import { isKeywords } from "./kw.js";
 import { python } from "./library.js";
-import { asyncIterate, iterate } from "./iterate.js";
 import { typedView, type ViewOptions } from "./view.js";
 
 /** What a proxied object can do; native/interp/object.h has the same bits. */
@@ -77,22 +77,18 @@ const handleKey = Symbol("coloop.handle");
 
 // Bound functions are the only targets that allow call, `new`, `has`, `ownKeys` and every `get` without
 // breaking an invariant. util.inspect looks at the target's prototype, not at the traps.
-class Target extends Function {
-  // biome-ignore lint/complexity/noUselessConstructor: never run; the class is a prototype only
-  private constructor() {
-    super();
-  }
-  [inspect.custom](this: unknown): string {
-    const handler = handlerOf(this);
-    if (handler === undefined) return "[PyProxy]";
-    return binding().isLive(handler.handle) ? String(python().repr(this)) : "[PyProxy: disposed]";
-  }
-}
+const targetPrototype: object = Object.create(Function.prototype, {
+  [inspect.custom]: {
+    value(this: unknown): string {
+      const handler = handlerOf(this);
+      if (handler === undefined) return "[PyProxy]";
+      return binding().isLive(handler.handle) ? String(python().repr(this)) : "[PyProxy: disposed]";
+    },
+  },
+});
 
 function base(): void {}
-Object.setPrototypeOf(base, Target.prototype);
-// biome-ignore lint/performance/noDelete: own keys of the target would show up on proxies
-delete (base as { name?: string }).name;
+Object.setPrototypeOf(base, targetPrototype);
 
 const nameNumbers = new Map<string, number>();
 
@@ -140,7 +136,10 @@ class PyHandler implements ProxyHandler<() => void> {
 
   construct(_target: unknown, args: unknown[]): object {
     if ((this.abilities & abilities.class) === 0) {
-      throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", "only a Python class can be used with new; call the object instead");
+      throw new ColoopTypeError(
+        "ERR_COLOOP_ARGUMENT",
+        "only a Python class can be used with new; call the object instead",
+      );
     }
     return withOptions(this.handle, { ref: true })(...args) as object;
   }
@@ -157,7 +156,10 @@ class PyHandler implements ProxyHandler<() => void> {
 
   set(_target: unknown, key: string | symbol, value: unknown, receiver: unknown): boolean {
     if (typeof key === "symbol" || key.charCodeAt(0) === 36) {
-      throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", `${String(key)} cannot be set on a Python object`);
+      throw new ColoopTypeError(
+        "ERR_COLOOP_ARGUMENT",
+        `${String(key)} cannot be set on a Python object`,
+      );
     }
     const index = indexOf(key);
     if (index === undefined) python().setAttribute(receiver, key, value);
@@ -170,7 +172,9 @@ class PyHandler implements ProxyHandler<() => void> {
     if (key.charCodeAt(0) === 36) return key in ownNames;
     const index = indexOf(key);
     const proxy = this.proxy;
-    return Boolean(index === undefined ? python().hasAttribute(proxy, key) : python().hasIndex(proxy, index));
+    return Boolean(
+      index === undefined ? python().hasAttribute(proxy, key) : python().hasIndex(proxy, index),
+    );
   }
 
   deleteProperty(_target: unknown, key: string | symbol): boolean {
@@ -255,20 +259,31 @@ const specialNames: Record<string, Own> = {
   call: (handler, proxy) => functionMethod(handler, proxy, "call"),
   bind: (handler, proxy) => functionMethod(handler, proxy, "bind"),
   toString: (handler: PyHandler, proxy: unknown) =>
-    python().hasAttribute(proxy, "toString") === true ? attribute(handler, "toString") : () => python().string(proxy),
+    python().hasAttribute(proxy, "toString") === true
+      ? attribute(handler, "toString")
+      : () => python().string(proxy),
   valueOf: (handler: PyHandler, proxy: unknown) =>
-    python().hasAttribute(proxy, "valueOf") === true ? attribute(handler, "valueOf") : () => primitive(proxy),
+    python().hasAttribute(proxy, "valueOf") === true
+      ? attribute(handler, "valueOf")
+      : () => primitive(proxy),
 };
 Object.setPrototypeOf(specialNames, null);
 
 const symbolNames: Map<symbol, Own> = new Map<symbol, Own>([
-  [Symbol.iterator, (handler, proxy) => (handler.can(abilities.iterable) ? () => iterate(proxy) : undefined)],
+  [
+    Symbol.iterator,
+    (handler, proxy) => (handler.can(abilities.iterable) ? () => iterate(proxy) : undefined),
+  ],
   [
     Symbol.asyncIterator,
     (handler, proxy) =>
       handler.can(abilities.asyncIterable) ? () => asyncIterate(proxy) : undefined,
   ],
-  [Symbol.toPrimitive, (_handler, proxy) => (hint: string) => (hint === "string" ? python().string(proxy) : primitive(proxy))],
+  [
+    Symbol.toPrimitive,
+    (_handler, proxy) => (hint: string) =>
+      hint === "string" ? python().string(proxy) : primitive(proxy),
+  ],
   [Symbol.toStringTag, () => "PyProxy"] as [symbol, Own],
   [inspect.custom, (_handler, proxy) => () => python().repr(proxy)],
 ]);
@@ -278,7 +293,11 @@ function attribute(handler: PyHandler, name: string): unknown {
   return binding().getAttribute(handler.handle, nameNumber(name), false);
 }
 
-function functionMethod(handler: PyHandler, proxy: unknown, name: "apply" | "call" | "bind"): unknown {
+function functionMethod(
+  handler: PyHandler,
+  proxy: unknown,
+  name: "apply" | "call" | "bind",
+): unknown {
   if (python().hasAttribute(proxy, name) === true) return attribute(handler, name);
   return Function.prototype[name];
 }
@@ -291,7 +310,10 @@ function primitive(proxy: unknown): unknown {
 function toJson(proxy: unknown): unknown {
   const value = python().copy(proxy);
   if (handleOf(value) !== undefined) {
-    throw new ColoopTypeError("ERR_COLOOP_CONVERSION", `${String(python().repr(proxy))} cannot be converted to JSON`);
+    throw new ColoopTypeError(
+      "ERR_COLOOP_CONVERSION",
+      `${String(python().repr(proxy))} cannot be converted to JSON`,
+    );
   }
   return value;
 }
@@ -319,7 +341,7 @@ export function abilitiesOf(value: unknown): number {
 /** Makes the proxy of a Python object; native code calls it. */
 export function makeProxy(handle: Handle, bits: number): unknown {
   const handler = new PyHandler(handle, bits);
-  const target = base.bind(undefined) as () => void;
+  const target = base.bind(undefined);
   const proxy: unknown = new Proxy(target, handler);
   handler.proxy = proxy;
   return proxy;

@@ -101,7 +101,12 @@ function setUpOnce(native: Binding): void {
 
 function startOptionsKey(options: StartOptions, interpreter: Interpreter): string {
   const { allow = [], deny = [] } = options.sandbox ?? {};
-  return JSON.stringify([interpreter.executable, interpreter.library, [...allow].sort(), [...deny].sort()]);
+  return JSON.stringify([
+    interpreter.executable,
+    interpreter.library,
+    [...allow].sort(),
+    [...deny].sort(),
+  ]);
 }
 
 /** CPython on this environment's loop. */

@@ -1,6 +1,6 @@
 // Typed arrays over the memory of Python objects.
 
-import { type Handle, binding } from "./binding.js";
+import { binding, type Handle } from "./binding.js";
 import { ColoopTypeError } from "./errors.js";
 import { checkOptions } from "./options.js";
 import type { PyView } from "./proxy.js";
@@ -42,7 +42,10 @@ export function typedView(handle: Handle, options: ViewOptions = {}): PyView {
   const code = format.replace(/^[@=<]/, "");
   const View = classes[`${code}${itemSize}`];
   if (View === undefined) {
-    throw new ColoopTypeError("ERR_COLOOP_CONVERSION", `a buffer of format "${format}" has no typed array; cast it in Python, for example memoryview(x).cast("B")`);
+    throw new ColoopTypeError(
+      "ERR_COLOOP_CONVERSION",
+      `a buffer of format "${format}" has no typed array; cast it in Python, for example memoryview(x).cast("B")`,
+    );
   }
   return new View(memory);
 }

@@ -13,11 +13,11 @@ namespace coloop::base {
 
 }  // namespace coloop::base
 
-#define COLOOP_CHECK(condition)                                             \
-  do {                                                                      \
-    if (!(condition)) [[unlikely]] {                                        \
-      ::coloop::base::CheckFailed(#condition, __FILE__, __LINE__);          \
-    }                                                                       \
+#define COLOOP_CHECK(condition)                                    \
+  do {                                                             \
+    if (!(condition)) [[unlikely]] {                               \
+      ::coloop::base::CheckFailed(#condition, __FILE__, __LINE__); \
+    }                                                              \
   } while (false)
 
 #define COLOOP_UNREACHABLE() ::coloop::base::CheckFailed("unreachable", __FILE__, __LINE__)

@@ -1,4 +1,5 @@
-// Live objects by kind, in every build. Tests compare them before and after; `metrics()` shows them.
+// Live objects by kind, in every build. Tests compare them before and after; `metrics()` shows
+// them.
 #pragma once
 
 #include <array>
@@ -9,21 +10,22 @@
 namespace coloop::base {
 
 enum class Live : std::size_t {
-  kPyProxy,     // Python objects held by JavaScript proxies
-  kJsRef,       // JavaScript values held by Python objects
-  kDeferred,    // promises not settled yet
-  kBuffer,      // ArrayBuffers pinned by a memoryview, Python buffers pinned by a view
-  kWatch,       // watched descriptors
-  kTimer,       // timers in a heap
-  kLoop,        // native loops
-  kUvHandle,    // open libuv handles of ours
+  kPyProxy,   // Python objects held by JavaScript proxies
+  kJsRef,     // JavaScript values held by Python objects
+  kDeferred,  // promises not settled yet
+  kBuffer,    // ArrayBuffers pinned by a memoryview, Python buffers pinned by a view
+  kWatch,     // watched descriptors
+  kTimer,     // timers in a heap
+  kLoop,      // native loops
+  kUvHandle,  // open libuv handles of ours
   kCount,
 };
 
 inline constexpr std::array<const char*, static_cast<std::size_t>(Live::kCount)> kLiveNames = {
     "pyProxies", "jsRefs", "deferreds", "buffers", "watches", "timers", "loops", "uvHandles"};
 
-inline std::array<std::atomic<std::int64_t>, static_cast<std::size_t>(Live::kCount)> live_counters{};
+inline std::array<std::atomic<std::int64_t>, static_cast<std::size_t>(Live::kCount)>
+    live_counters{};
 
 inline void CountLive(Live kind, std::int64_t delta) {
   live_counters[static_cast<std::size_t>(kind)].fetch_add(delta, std::memory_order_relaxed);

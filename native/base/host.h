@@ -16,8 +16,8 @@ class Host {
   Host& operator=(const Host&) = delete;
   virtual ~Host() = default;
 
-  // Performs `operation` (a name the JavaScript side knows) on object `id`. Any thread, GIL held; it
-  // is released while JavaScript runs. A new reference, or null with an exception set.
+  // Performs `operation` (a name the JavaScript side knows) on object `id`. Any thread, GIL held;
+  // it is released while JavaScript runs. A new reference, or null with an exception set.
   virtual _object* Perform(std::uint32_t operation, std::uint32_t id, _object* const* arguments,
                            std::size_t count) = 0;
 

@@ -33,7 +33,8 @@ struct Arguments {
 
 bool Read(napi_env env, napi_callback_info info, Arguments* arguments) {
   void* data = nullptr;
-  if (napi_get_cb_info(env, info, &arguments->count, arguments->values, nullptr, &data) != napi_ok) {
+  if (napi_get_cb_info(env, info, &arguments->count, arguments->values, nullptr, &data) !=
+      napi_ok) {
     return false;
   }
   arguments->data = static_cast<EnvData*>(data);
@@ -165,8 +166,8 @@ napi_value CallWith(napi_env env, napi_callback_info info) {
   bool by_reference = false;
   napi_get_value_bool(env, arguments.values[4], &by_reference);
   Exporter& exporter = entry.exporter();
-  napi_value value = by_reference ? exporter.ConvertByReference(result.get())
-                                  : exporter.Convert(result.get());
+  napi_value value =
+      by_reference ? exporter.ConvertByReference(result.get()) : exporter.Convert(result.get());
   if (value == nullptr) return entry.Fail();
   napi_value pair = nullptr;
   napi_create_array_with_length(env, 2, &pair);
@@ -330,13 +331,20 @@ bool AddCalls(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      {"call", Call},           {"callWith", CallWith}, {"internName", InternName},
-      {"getAttribute", GetAttribute}, {"view", View},   {"release", Release},
-      {"isLive", IsLive},       {"adopted", Adopted},   {"counters", Counters},
+      {"call", Call},
+      {"callWith", CallWith},
+      {"internName", InternName},
+      {"getAttribute", GetAttribute},
+      {"view", View},
+      {"release", Release},
+      {"isLive", IsLive},
+      {"adopted", Adopted},
+      {"counters", Counters},
   };
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;
-    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, function, DataOf(env), &value) != napi_ok ||
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, function, DataOf(env), &value) !=
+            napi_ok ||
         napi_set_named_property(env, exports, name, value) != napi_ok) {
       return false;
     }

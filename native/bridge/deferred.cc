@@ -31,7 +31,8 @@ Deferred::~Deferred() {
   data_.node_host->EnsureScope();
   napi_handle_scope scope = nullptr;
   if (napi_open_handle_scope(data_.env, &scope) != napi_ok) return;
-  napi_value error = OwnError(data_, "ERR_COLOOP_CLOSED", "the loop was closed before this settled");
+  napi_value error =
+      OwnError(data_, "ERR_COLOOP_CLOSED", "the loop was closed before this settled");
   if (error != nullptr) napi_reject_deferred(data_.env, deferred_, error);
   napi_close_handle_scope(data_.env, scope);
 }

@@ -12,7 +12,8 @@ namespace coloop::bridge {
 Entry::Entry(EnvData& data)
     : data_(data), exporter_(data, acquire_.gil()), was_synchronous_(data.in_synchronous_call) {
   if (!acquire_.ok()) {
-    Fail("ERR_COLOOP_EXITED", "Python cannot be called: the process is exiting or Python.start() has not run");
+    Fail("ERR_COLOOP_EXITED",
+         "Python cannot be called: the process is exiting or Python.start() has not run");
   } else if (!data.started()) {
     Fail("ERR_COLOOP_CLOSED", "Python is closed in this environment; call Python.start() again");
   } else {

@@ -13,8 +13,9 @@ namespace coloop::bridge {
 
 class EnvData;
 
-// Its end runs the loop's ready callbacks if the call was the outermost one, drops what was released,
-// gives the GIL back, and only then throws the error of the call, since JavaScript may run before.
+// Its end runs the loop's ready callbacks if the call was the outermost one, drops what was
+// released, gives the GIL back, and only then throws the error of the call, since JavaScript may
+// run before.
 class Entry {
  public:
   explicit Entry(EnvData& data);

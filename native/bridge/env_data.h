@@ -1,5 +1,5 @@
-// Everything of one JavaScript environment (the main thread or a Worker). The interpreter is the only
-// thing that is shared between environments.
+// Everything of one JavaScript environment (the main thread or a Worker). The interpreter is the
+// only thing that is shared between environments.
 #pragma once
 
 #include <array>
@@ -67,8 +67,8 @@ class EnvData {
   // caller's own, so calls back into JavaScript need no scope.
   bool in_synchronous_call = false;
   bool main_thread = false;
-  int open_uv_owners = 0;       // NodeHost and the loop, until libuv has let go of their handles
-  bool ending = false;          // the cleanup hook waits for them
+  int open_uv_owners = 0;  // NodeHost and the loop, until libuv has let go of their handles
+  bool ending = false;     // the cleanup hook waits for them
 };
 
 [[nodiscard]] EnvData* DataOf(napi_env__* env);

@@ -29,8 +29,8 @@ class JsHost final : public base::Host {
   void ServeCalls();
   // Tells JavaScript which of its objects Python has let go of. JavaScript thread, GIL held.
   void DropReleased(const interp::Gil& gil);
-  // From now on every call fails, and those that wait do so now: `reason` is a literal. After it the
-  // EnvData is not touched any more. JavaScript thread.
+  // From now on every call fails, and those that wait do so now: `reason` is a literal. After it
+  // the EnvData is not touched any more. JavaScript thread.
   void Refuse(const char* reason);
   [[nodiscard]] std::thread::id thread() const { return thread_; }
 
@@ -41,7 +41,7 @@ class JsHost final : public base::Host {
     std::uint32_t id;
     _object* const* arguments;
     std::size_t count;
-    interp::Owned result;     // the value, or with `failed` the exception
+    interp::Owned result;  // the value, or with `failed` the exception
     bool failed = false;
     bool done = false;
     bool refused = false;

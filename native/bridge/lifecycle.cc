@@ -269,8 +269,13 @@ bool AddLifecycle(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      {"setup", Setup}, {"start", Start}, {"loop", GetLoop},  {"close", Close},
-      {"exit", Exit},   {"serve", Serve}, {"runtimeVersion", RuntimeVersion},
+      {"setup", Setup},
+      {"start", Start},
+      {"loop", GetLoop},
+      {"close", Close},
+      {"exit", Exit},
+      {"serve", Serve},
+      {"runtimeVersion", RuntimeVersion},
   };
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;

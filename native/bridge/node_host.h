@@ -1,9 +1,9 @@
-// The loop's host in a Node environment: scopes around its callbacks, and the work that other threads
-// hand to this one.
+// The loop's host in a Node environment: scopes around its callbacks, and the work that other
+// threads hand to this one.
 //
-// A batch of callbacks that only runs Python pays for no Node-API scope: EnsureScope opens the handle
-// scope and the callback scope at the first settlement or JavaScript call, EndBatch closes them, and
-// then nextTick and promise reactions run.
+// A batch of callbacks that only runs Python pays for no Node-API scope: EnsureScope opens the
+// handle scope and the callback scope at the first settlement or JavaScript call, EndBatch closes
+// them, and then nextTick and promise reactions run.
 #pragma once
 
 #include <mutex>

@@ -1,10 +1,10 @@
 // The Python objects that JavaScript holds by proxies.
 //
-// A record is a slot: the object (one strong reference), and a weak Node-API reference to the proxy.
-// Finalizers and FinalizationRegistry callbacks do not run until the loop turns, so a synchronous loop
-// would keep every object; therefore the table is swept for empty references whenever it has doubled.
-// A handle names slot and generation, so one that is out of date finds nothing. JavaScript thread and
-// GIL for everything but Collected.
+// A record is a slot: the object (one strong reference), and a weak Node-API reference to the
+// proxy. Finalizers and FinalizationRegistry callbacks do not run until the loop turns, so a
+// synchronous loop would keep every object; therefore the table is swept for empty references
+// whenever it has doubled. A handle names slot and generation, so one that is out of date finds
+// nothing. JavaScript thread and GIL for everything but Collected.
 #pragma once
 
 #include <cstdint>

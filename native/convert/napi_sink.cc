@@ -52,7 +52,8 @@ bool NapiSink::End() {
   COLOOP_CHECK(!frames_.empty());
   const Frame frame = frames_.back();
   frames_.pop_back();
-  if (frame.result != frame.container && !exporter_.Fill(frame.result, frame.container)) return false;
+  if (frame.result != frame.container && !exporter_.Fill(frame.result, frame.container))
+    return false;
   return Put(frame.result);
 }
 
@@ -114,7 +115,8 @@ bool NapiSink::Bytes(const void* data, std::size_t length) {
   void* memory = nullptr;
   napi_value buffer = nullptr;
   napi_value value = nullptr;
-  if (!Created(napi_create_arraybuffer(env_, length, &memory, &buffer), "these bytes")) return false;
+  if (!Created(napi_create_arraybuffer(env_, length, &memory, &buffer), "these bytes"))
+    return false;
   if (length > 0) std::memcpy(memory, data, length);
   return Created(napi_create_typedarray(env_, napi_uint8_array, length, buffer, 0, &value),
                  "these bytes") &&

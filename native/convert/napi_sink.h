@@ -1,5 +1,5 @@
-// Writes JavaScript values: the sink for values that come from Python. What crosses by reference goes
-// to a NapiExporter, which the bridge implements. JavaScript thread only.
+// Writes JavaScript values: the sink for values that come from Python. What crosses by reference
+// goes to a NapiExporter, which the bridge implements. JavaScript thread only.
 #pragma once
 
 #include <vector>

@@ -66,7 +66,8 @@ bool NapiSource::ReadNumber(napi_value value, Sink& sink) {
 bool NapiSource::ReadString(napi_value value, Sink& sink) {
   char16_t small[kShortString];
   std::size_t length = 0;
-  if (napi_get_value_string_utf16(env_, value, small, kShortString, &length) != napi_ok) return false;
+  if (napi_get_value_string_utf16(env_, value, small, kShortString, &length) != napi_ok)
+    return false;
   if (length < kShortString - 1) return sink.Utf16(small, length);
   napi_get_value_string_utf16(env_, value, nullptr, 0, &length);
   std::u16string text(length, u'\0');
@@ -113,7 +114,8 @@ bool NapiSource::ReadNode(napi_value node, Sink& sink) {
     case NodeKind::kSet:
       return sink.BeginSet(length - 1) && ReadChildren(node, 1, length, sink, kind) && sink.End();
     case NodeKind::kObject:
-      return sink.BeginObject(length / 2) && ReadChildren(node, 1, length, sink, kind) && sink.End();
+      return sink.BeginObject(length / 2) && ReadChildren(node, 1, length, sink, kind) &&
+             sink.End();
     case NodeKind::kMap:
       return sink.BeginMap(length / 2) && ReadChildren(node, 1, length, sink, kind) && sink.End();
     case NodeKind::kNumbers:
@@ -139,8 +141,8 @@ bool NapiSource::ReadNode(napi_value node, Sink& sink) {
   COLOOP_UNREACHABLE();
 }
 
-bool NapiSource::ReadChildren(napi_value node, std::uint32_t first, std::uint32_t length, Sink& sink,
-                              NodeKind kind) {
+bool NapiSource::ReadChildren(napi_value node, std::uint32_t first, std::uint32_t length,
+                              Sink& sink, NodeKind kind) {
   std::uint32_t index = first;
   while (index < length) {
     napi_handle_scope scope = nullptr;

@@ -1,5 +1,5 @@
-// Reads JavaScript values, already encoded by src/encode.ts, and drives a sink. No user code runs while
-// it reads: values are primitives or arrays that the encoder made.
+// Reads JavaScript values, already encoded by src/encode.ts, and drives a sink. No user code runs
+// while it reads: values are primitives or arrays that the encoder made.
 #pragma once
 
 #include <string>
@@ -24,7 +24,8 @@ class NapiSource {
  public:
   NapiSource(napi_env__* env, PythonObjects& objects) : env_(env), objects_(objects) {}
 
-  // False when the value could not be read (`error` says why) or the sink failed (`error` is empty).
+  // False when the value could not be read (`error` says why) or the sink failed (`error` is
+  // empty).
   [[nodiscard]] bool Read(napi_value__* value, Sink& sink);
 
   [[nodiscard]] const std::string& error() const { return error_; }

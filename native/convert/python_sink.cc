@@ -29,7 +29,8 @@ PyObject* FromUtf16WithSurrogates(const char16_t* text, std::size_t length) {
   points.reserve(length);
   for (std::size_t i = 0; i < length; ++i) {
     const char16_t unit = text[i];
-    const bool pair = (unit & 0xFC00) == 0xD800 && i + 1 < length && (text[i + 1] & 0xFC00) == 0xDC00;
+    const bool pair =
+        (unit & 0xFC00) == 0xD800 && i + 1 < length && (text[i + 1] & 0xFC00) == 0xDC00;
     if (pair) {
       points.push_back(0x10000 + ((unit & 0x3FFu) << 10) + (text[i + 1] & 0x3FFu));
       ++i;
@@ -107,20 +108,22 @@ bool PythonSink::Double(double value) { return Put(PyFloat_FromDouble(value)); }
 
 bool PythonSink::BigInt(bool negative, const std::uint64_t* words, std::size_t count) {
   static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
-  Owned magnitude(PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyLong_Type), "from_bytes", "y#s",
-                                      reinterpret_cast<const char*>(words),
+  Owned magnitude(PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyLong_Type), "from_bytes",
+                                      "y#s", reinterpret_cast<const char*>(words),
                                       static_cast<Py_ssize_t>(count * sizeof(*words)), "little"));
   if (!magnitude) return false;
   return Put(negative ? PyNumber_Negative(magnitude.get()) : magnitude.release());
 }
 
 bool PythonSink::Latin1(const char* text, std::size_t length) {
-  return Put(PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, text, static_cast<Py_ssize_t>(length)));
+  return Put(
+      PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, text, static_cast<Py_ssize_t>(length)));
 }
 
 bool PythonSink::Utf16(const char16_t* text, std::size_t length) {
   if (HasSurrogates(text, length)) return Put(FromUtf16WithSurrogates(text, length));
-  return Put(PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, text, static_cast<Py_ssize_t>(length)));
+  return Put(
+      PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, text, static_cast<Py_ssize_t>(length)));
 }
 
 bool PythonSink::Date(double milliseconds) {
@@ -163,8 +166,8 @@ bool PythonSink::Buffer(std::uint32_t id, void* data, std::size_t length, const 
                         std::size_t item_size) {
   Owned owner = interp::MakeJsRef(gil_, link_, id, static_cast<std::size_t>(HostKind::kObject));
   if (!owner) return false;
-  return Put(
-      interp::MakeJsBuffer(gil_, std::move(owner), data, length, format.c_str(), item_size).release());
+  return Put(interp::MakeJsBuffer(gil_, std::move(owner), data, length, format.c_str(), item_size)
+                 .release());
 }
 
 bool PythonSink::Host(std::uint32_t id, HostKind kind) {

@@ -1,5 +1,5 @@
-// Writes Python objects: the sink for values that come from JavaScript. Holds no Python.h, so that the
-// bridge can own one. Made, used and destroyed with the GIL held.
+// Writes Python objects: the sink for values that come from JavaScript. Holds no Python.h, so that
+// the bridge can own one. Made, used and destroyed with the GIL held.
 #pragma once
 
 #include <memory>

@@ -219,7 +219,8 @@ bool PythonSource::ReadDate(PyObject* object) {
 
 bool PythonSource::ReadBytes(PyObject* object) {
   if (PyBytes_Check(object)) {
-    return sink_.Bytes(PyBytes_AS_STRING(object), static_cast<std::size_t>(PyBytes_GET_SIZE(object)));
+    return sink_.Bytes(PyBytes_AS_STRING(object),
+                       static_cast<std::size_t>(PyBytes_GET_SIZE(object)));
   }
   return sink_.Bytes(PyByteArray_AS_STRING(object),
                      static_cast<std::size_t>(PyByteArray_GET_SIZE(object)));
@@ -268,7 +269,8 @@ bool IsAwaitable(const interp::Gil&, PyObject* object) {
   return blocking && blocking.get() != Py_None;
 }
 
-bool ReadPython(const interp::Gil& gil, PyObject* object, Sink& sink, const interp::HostLink& link) {
+bool ReadPython(const interp::Gil& gil, PyObject* object, Sink& sink,
+                const interp::HostLink& link) {
   return PythonSource(gil, sink, link).Read(object);
 }
 
@@ -276,7 +278,8 @@ bool ReadPythonByReference(const interp::Gil& gil, PyObject* object, Sink& sink,
                            const interp::HostLink& link) {
   std::uint32_t id = 0;
   if (interp::IsJsRefOf(object, link, &id)) return sink.Host(id, HostKind::kObject);
-  if (PyLong_Check(object) || PyFloat_Check(object) || PyUnicode_Check(object) || object == Py_None) {
+  if (PyLong_Check(object) || PyFloat_Check(object) || PyUnicode_Check(object) ||
+      object == Py_None) {
     return PythonSource(gil, sink, link).Read(object);
   }
   return sink.PythonProxy(object);

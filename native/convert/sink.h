@@ -11,7 +11,14 @@ struct _object;
 namespace coloop::convert {
 
 // What a JavaScript value that is passed by reference can do in Python.
-enum class HostKind : std::uint8_t { kObject, kFunction, kPromise, kIterator, kAsyncIterable, kError };
+enum class HostKind : std::uint8_t {
+  kObject,
+  kFunction,
+  kPromise,
+  kIterator,
+  kAsyncIterable,
+  kError
+};
 
 enum class NodeKind : std::uint8_t {
 #define NODE(Name) k##Name,

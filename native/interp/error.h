@@ -22,7 +22,8 @@ void RaiseError(const Gil& gil, const base::Error& error);
 // The pending exception as "Type: text", for start-up failures; the indicator is cleared.
 [[nodiscard]] base::Error TakeAsError(const Gil& gil, const char* code);
 
-// For a failure nobody can be told of: sys.unraisablehook, with `where` as its context (may be null).
+// For a failure nobody can be told of: sys.unraisablehook, with `where` as its context (may be
+// null).
 void ReportUnraisable(const Gil& gil, _object* where);
 
 }  // namespace coloop::interp

@@ -74,8 +74,8 @@ PyStatus InitializeFromConfig(const InterpreterConfig& options) {
 // A copy of sys.flags with no_site = 0, or children started with sys.flags' arguments would get -S.
 bool RestoreSiteFlag() {
   PyObject* flags = PySys_GetObject("flags");
-  const Owned names(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(flags)),
-                                           "__match_args__"));
+  const Owned names(
+      PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(flags)), "__match_args__"));
   if (!names) return false;
   const Owned copy(PyStructSequence_New(Py_TYPE(flags)));
   if (!copy) return false;

@@ -9,9 +9,9 @@
 namespace coloop::interp {
 
 struct InterpreterConfig {
-  std::string executable;      // sys.executable of the interpreter to be
-  std::string package_folder;  // the folder that holds `_erlang_impl`
-  bool deep_bind = false;      // extensions are loaded with RTLD_DEEPBIND
+  std::string executable;                              // sys.executable of the interpreter to be
+  std::string package_folder;                          // the folder that holds `_erlang_impl`
+  bool deep_bind = false;                              // extensions are loaded with RTLD_DEEPBIND
   void (*before_user_code)(const Gil& gil) = nullptr;  // after the core is up, before site runs
 };
 
@@ -25,8 +25,8 @@ struct InterpreterConfig {
 
 // Waits for Python's non-daemon threads, runs atexit, flushes stdout and stderr. Main thread only,
 // once; later calls do nothing. A wait of more than `grace_ms` milliseconds is interrupted. The GIL
-// stays taken, so that no Python thread runs while the process goes, unless `release_gil`: Node waits
-// for its Workers, and one of them may wait for the GIL.
+// stays taken, so that no Python thread runs while the process goes, unless `release_gil`: Node
+// waits for its Workers, and one of them may wait for the GIL.
 void RunExitSequence(int grace_ms, bool release_gil);
 
 }  // namespace coloop::interp

@@ -22,7 +22,7 @@ void HandleInterrupt(int) { PyErr_SetInterruptEx(SIGINT); }
 // A real-time signal that has its default disposition, from the upper end, where nobody looks.
 int FindUnusedSignal() {
   for (int candidate = SIGRTMAX - 1; candidate > SIGRTMIN; --candidate) {
-    struct sigaction action {};
+    struct sigaction action{};
     if (sigaction(candidate, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) {
       return candidate;
     }
@@ -34,7 +34,7 @@ int FindUnusedSignal() {
 
 base::Result<void> PrepareInterrupts(const Gil& gil) {
   main_thread = pthread_self();
-  struct sigaction saved {};
+  struct sigaction saved{};
   sigaction(SIGINT, nullptr, &saved);
   const Owned module(PyImport_ImportModule("_signal"));
   const Owned handler(module ? PyObject_GetAttrString(module.get(), "default_int_handler")
@@ -48,7 +48,7 @@ base::Result<void> PrepareInterrupts(const Gil& gil) {
   if (interrupt_signal == 0) {
     return base::Error{"ERR_COLOOP_START", "no real-time signal is free for interrupts"};
   }
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = HandleInterrupt;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_ONSTACK;

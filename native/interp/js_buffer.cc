@@ -9,8 +9,7 @@ namespace coloop::interp {
 namespace {
 
 struct JsBufferObject {
-  PyObject_HEAD
-  PyObject* owner;  // the JsRef that keeps the ArrayBuffer alive
+  PyObject_HEAD PyObject* owner;  // the JsRef that keeps the ArrayBuffer alive
   void* data;
   Py_ssize_t length;     // in bytes
   Py_ssize_t item_size;  // in bytes

@@ -14,15 +14,13 @@ namespace coloop::interp {
 namespace {
 
 struct JsRefObject {
-  PyObject_HEAD
-  std::shared_ptr<HostLink> link;
+  PyObject_HEAD std::shared_ptr<HostLink> link;
   std::uint32_t id;
   PyObject* weakrefs;
 };
 
 struct OpaqueObject {
-  PyObject_HEAD
-  PyObject* value;
+  PyObject_HEAD PyObject* value;
 };
 
 PyTypeObject* js_ref_type = nullptr;
@@ -230,13 +228,14 @@ bool AddJsRefToModule(const Gil&, PyObject* module) {
   if (js_ref_type == nullptr) return false;
   const Owned bases(PyTuple_Pack(1, js_ref_type));
   if (!bases) return false;
-  js_function_type = reinterpret_cast<PyTypeObject*>(
-      PyType_FromSpecWithBases(&js_function_spec, bases.get()));
+  js_function_type =
+      reinterpret_cast<PyTypeObject*>(PyType_FromSpecWithBases(&js_function_spec, bases.get()));
   opaque_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&opaque_spec));
   if (js_function_type == nullptr || opaque_type == nullptr) return false;
   return PyModule_AddType(module, js_ref_type) == 0 &&
          PyModule_AddType(module, js_function_type) == 0 &&
-         PyModule_AddType(module, opaque_type) == 0 && PyModule_AddFunctions(module, functions) == 0;
+         PyModule_AddType(module, opaque_type) == 0 &&
+         PyModule_AddFunctions(module, functions) == 0;
 }
 
 }  // namespace coloop::interp

@@ -1,8 +1,9 @@
-// Python objects that stand for JavaScript values: `_coloop.JsRef` and, callable, `_coloop.JsFunctionRef`.
+// Python objects that stand for JavaScript values: `_coloop.JsRef` and, callable,
+// `_coloop.JsFunctionRef`.
 //
-// One live Python object for each JavaScript object (`is` works): HostLink::entries maps an id to the
-// object that is alive. All of it is guarded by the GIL. The link outlives its environment: `host` is
-// null once that is gone, and use raises.
+// One live Python object for each JavaScript object (`is` works): HostLink::entries maps an id to
+// the object that is alive. All of it is guarded by the GIL. The link outlives its environment:
+// `host` is null once that is gone, and use raises.
 #pragma once
 
 #include <array>
@@ -35,8 +36,8 @@ inline constexpr std::size_t kHostKinds = 6;  // convert::HostKind
 // If `object` stands for a value of this environment, true and its id.
 [[nodiscard]] bool IsJsRefOf(_object* object, const HostLink& link, std::uint32_t* id);
 
-// The exception (a JsError) for a JavaScript error, given the object that stands for it. Null with an
-// exception set.
+// The exception (a JsError) for a JavaScript error, given the object that stands for it. Null with
+// an exception set.
 [[nodiscard]] Owned MakeJsError(const Gil& gil, _object* error_ref);
 
 // An exporter of the buffer protocol over `data`, kept alive by `owner` (a JsRef).

@@ -31,8 +31,15 @@ PyModuleDef_Slot slots[] = {
 };
 
 PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_coloop", "The native half of coloop.", 0, nullptr, slots, nullptr,
-    nullptr, nullptr,
+    PyModuleDef_HEAD_INIT,
+    "_coloop",
+    "The native half of coloop.",
+    0,
+    nullptr,
+    slots,
+    nullptr,
+    nullptr,
+    nullptr,
 };
 
 PyObject* Init() { return PyModuleDef_Init(&definition); }

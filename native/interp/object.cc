@@ -30,9 +30,9 @@ std::uint32_t Abilities(const Gil&, PyObject* object) {
 
 Owned InternName(const Gil&, const char16_t* text, std::size_t length) {
   int order = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? -1 : 1;
-  PyObject* name = PyUnicode_DecodeUTF16(reinterpret_cast<const char*>(text),
-                                         static_cast<Py_ssize_t>(length * 2), "surrogatepass",
-                                         &order);
+  PyObject* name =
+      PyUnicode_DecodeUTF16(reinterpret_cast<const char*>(text),
+                            static_cast<Py_ssize_t>(length * 2), "surrogatepass", &order);
   if (name != nullptr) PyUnicode_InternInPlace(&name);
   return Owned(name);
 }
@@ -74,8 +74,8 @@ bool RunsOn(const Gil&, PyObject* awaitable, PyObject* loop) {
 
 bool PinBuffer(const Gil&, PyObject* object, BufferView* view) {
   auto* pinned = new Py_buffer;
-  const bool writable = PyObject_GetBuffer(object, pinned, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT |
-                                                               PyBUF_WRITABLE) == 0;
+  const bool writable =
+      PyObject_GetBuffer(object, pinned, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE) == 0;
   if (!writable) {
     PyErr_Clear();
     if (PyObject_GetBuffer(object, pinned, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) != 0) {

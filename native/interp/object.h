@@ -47,7 +47,7 @@ struct BufferView {
   std::size_t item_size = 1;  // bytes
   std::string format;         // struct module's codes
   bool read_only = false;
-  void* pinned = nullptr;     // the Py_buffer
+  void* pinned = nullptr;  // the Py_buffer
 };
 // False with an exception set: no buffer, or not C-contiguous.
 [[nodiscard]] bool PinBuffer(const Gil& gil, _object* object, BufferView* view);

@@ -174,7 +174,11 @@ def report_late(exception: Any, task: Any) -> None:
     """A Task failed after its caller had been told that it was aborted."""
     if not isinstance(exception, BaseException):
         exception = thrown(exception)
-    context = {"message": "a Task failed after it was aborted", "exception": exception, "task": task}
+    context = {
+        "message": "a Task failed after it was aborted",
+        "exception": exception,
+        "task": task,
+    }
     task.get_loop().call_exception_handler(context)
 
 

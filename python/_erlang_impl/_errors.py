@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import linecache
+import os
 import traceback
+from types import TracebackType
 from typing import Any
 
 import _coloop
@@ -12,6 +14,7 @@ import _coloop
 from . import _js
 
 _MAX_FRAMES = 100
+_PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 def _message(exception: BaseException) -> str:
@@ -23,19 +26,30 @@ def _message(exception: BaseException) -> str:
 
 def _type_name(kind: type) -> str:
     module = kind.__module__
-    return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
+    return (
+        kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
+    )
+
+
+def _own_traceback(exception: BaseException) -> TracebackType | None:
+    """The traceback without coloop's own frames at its outer end."""
+    own = exception.__traceback__
+    while own is not None and own.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        own = own.tb_next
+    return own if own is not None else exception.__traceback__
 
 
 def _traceback_text(exception: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(type(exception), exception, exception.__traceback__))
+        lines = traceback.format_exception(type(exception), exception, _own_traceback(exception))
+        return "".join(lines)
     except BaseException:  # the traceback module calls __str__ and __repr__ of what it finds
         return f"{_type_name(type(exception))}: {_message(exception)}\n"
 
 
 def _frames(exception: BaseException) -> list[dict[str, Any]]:
     frames = []
-    for frame, line in traceback.walk_tb(exception.__traceback__):
+    for frame, line in traceback.walk_tb(_own_traceback(exception)):
         code = frame.f_code
         source = linecache.getline(code.co_filename, line, frame.f_globals).strip() or None
         frames.append(
@@ -81,7 +95,9 @@ def _describe(exception: BaseException, seen: set[int]) -> Any:
         "category": _category(exception),
         "value": _coloop.opaque(exception),
         "cause": _describe(cause, seen) if cause is not None and id(cause) not in seen else None,
-        "errors": None
-        if group is None
-        else [_describe(e, seen) for e in group if isinstance(e, BaseException) and id(e) not in seen],
+        "errors": None if group is None else _describe_all(group, seen),
     }
+
+
+def _describe_all(group: tuple[Any, ...], seen: set[int]) -> list[Any]:
+    return [_describe(error, seen) for error in group if id(error) not in seen]

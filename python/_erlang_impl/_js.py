@@ -11,9 +11,11 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import _coloop
+
+_Self = TypeVar("_Self", bound="JsObject")
 
 # The operations of src/hosts.ts.
 _GET = 1
@@ -113,7 +115,7 @@ class JsObject(_coloop.JsRef):
     def __str__(self) -> str:
         return str(self._perform(_STRING)) if self._alive else repr(self)
 
-    def __enter__(self) -> JsObject:
+    def __enter__(self: _Self) -> _Self:
         return self
 
     def __exit__(
@@ -124,7 +126,7 @@ class JsObject(_coloop.JsRef):
     ) -> None:
         self._perform(_DISPOSE)
 
-    async def __aenter__(self) -> JsObject:
+    async def __aenter__(self: _Self) -> _Self:
         return self
 
     async def __aexit__(

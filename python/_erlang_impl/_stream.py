@@ -9,11 +9,20 @@ from typing import Any
 class Stream:
     """Reads an async iterable ahead of its consumer, at most `high_water_mark` items.
 
-    With 0 it is in lockstep: an item is made when it is asked for. One Task reads; `take` hands over
-    what is there, at least one item.
+    With 0 it is in lockstep: an item is made when it is asked for. One Task reads; `take` hands
+    over what is there, at least one item.
     """
 
-    __slots__ = ("_end", "_error", "_high_water_mark", "_items", "_iterator", "_reader", "_room", "_there")
+    __slots__ = (
+        "_end",
+        "_error",
+        "_high_water_mark",
+        "_items",
+        "_iterator",
+        "_reader",
+        "_room",
+        "_there",
+    )
 
     def __init__(self, iterable: Any, high_water_mark: int) -> None:
         self._iterator = type(iterable).__aiter__(iterable)
