@@ -1,0 +1,35 @@
+// The sandbox: an audit hook and replaced built-in modules, for every interpreter of the process.
+//
+// Install, then Initialize with Arm as `before_user_code`, then Seal. A guard for the host against
+// code that means well: what it cannot stop is in docs/sandbox.md.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "interp/gil.h"
+#include "sandbox/policy.h"
+
+struct _object;
+
+namespace coloop::sandbox {
+
+// Sets the policy, adds the audit hook, replaces built-in modules. Before Initialize, once. An
+// unknown name in the options is an error that lists near ones.
+[[nodiscard]] base::Result<void> Install(const Options& options);
+
+// From here on Python is refused to change signal handlers. After our own were set, before site
+// runs.
+void Arm(const interp::Gil& gil);
+
+// Denials besides the table's own take effect: after our package is loaded, before user code.
+void Seal();
+
+// Denies more. Any thread; the GIL is not needed.
+[[nodiscard]] base::Result<void> Tighten(const std::vector<std::string>& deny);
+
+// The functions of `_coloop` that `_sandbox.py` uses. An interp::ModulePart.
+[[nodiscard]] bool AddToModule(const interp::Gil& gil, _object* module);
+
+}  // namespace coloop::sandbox

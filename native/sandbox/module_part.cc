@@ -1,0 +1,72 @@
+// What `_erlang_impl/_sandbox.py` reads and calls in `_coloop`.
+#include <Python.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
+#include "sandbox/audit_hook.h"
+#include "sandbox/events.h"
+#include "sandbox/guards.h"
+#include "sandbox/policy.h"
+
+namespace coloop::sandbox {
+
+namespace {
+
+using interp::Owned;
+
+PyObject* IsActive(PyObject*, PyObject*) { return PyBool_FromLong(GuardsArmed() ? 1 : 0); }
+
+const char* TextOf(bool denied) { return denied ? "deny" : "allow"; }
+
+PyObject* ListEvents(PyObject*, PyObject*) {
+  Owned list(PyList_New(0));
+  if (!list) return nullptr;
+  for (std::size_t i = 0; i < kEvents.size(); ++i) {
+    const Event& event = kEvents[i];
+    const std::string_view group = kGroupNames[static_cast<std::size_t>(event.group)];
+    const Owned row(Py_BuildValue("(sssss)", event.name.data(), group.data(),
+                                  TextOf(event.standard == Verdict::kDeny),
+                                  TextOf(Denied(static_cast<EventId>(i))), event.reason.data()));
+    if (!row || PyList_Append(list.get(), row.get()) != 0) return nullptr;
+  }
+  return list.release();
+}
+
+PyObject* TightenFromPython(PyObject*, PyObject* argument) {
+  const Owned sequence(PySequence_Fast(argument, "the names must be a sequence of str"));
+  if (!sequence) return nullptr;
+  std::vector<std::string> names;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence.get()); ++i) {
+    Py_ssize_t length = 0;
+    const char* text =
+        PyUnicode_AsUTF8AndSize(PySequence_Fast_GET_ITEM(sequence.get(), i), &length);
+    if (text == nullptr) return nullptr;
+    names.emplace_back(text, static_cast<std::size_t>(length));
+  }
+  const base::Result<void> done = TightenPolicy(names);
+  if (done.ok()) Py_RETURN_NONE;
+  PyErr_SetString(PyExc_ValueError, done.error().message.c_str());
+  return nullptr;
+}
+
+PyMethodDef functions[] = {
+    {"_sandbox_active", IsActive, METH_NOARGS, "Whether refusals are in force."},
+    {"_sandbox_events", ListEvents, METH_NOARGS,
+     "(event, group, default verdict, verdict, reason) for each event that can be refused."},
+    {"_sandbox_tighten", TightenFromPython, METH_O, "Denies events or groups for good."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace
+
+bool AddToModule(const interp::Gil&, PyObject* module) {
+  return PyModule_AddFunctions(module, functions) == 0;
+}
+
+}  // namespace coloop::sandbox

@@ -1,0 +1,217 @@
+// Verdicts, and the hash table that finds an event by its name.
+#include "sandbox/policy.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "sandbox/events.h"
+
+namespace coloop::sandbox {
+
+namespace {
+
+constexpr std::size_t kCount = kEvents.size();
+constexpr std::size_t kSlots = std::bit_ceil(kCount * 4);  // sparse: most look-ups end at the first
+
+// Its length, its first and its last eight bytes tell events apart well enough; a loop over all of
+// the name would cost more than the rest of the hook.
+constexpr std::size_t SlotOf(const char* name, std::size_t length) {
+  std::uint64_t head = 0;
+  std::uint64_t tail = 0;
+  if (length >= 8) {
+    for (std::size_t i = 0; i < 8; ++i) {
+      head = head << 8 | static_cast<unsigned char>(name[i]);
+      tail = tail << 8 | static_cast<unsigned char>(name[length - 8 + i]);
+    }
+  } else {
+    for (std::size_t i = 0; i < length; ++i) {
+      head = head << 8 | static_cast<unsigned char>(name[i]);
+    }
+  }
+  const std::uint64_t mixed = (head ^ (tail * 0x9e3779b97f4a7c15U) ^ length) * 0xd6e8feb86659fd93U;
+  return static_cast<std::size_t>(mixed >> 32) % kSlots;
+}
+
+constexpr std::array<EventId, kSlots> MakeIndex() {
+  std::array<EventId, kSlots> index{};
+  index.fill(kUnknownEvent);
+  for (std::size_t i = 0; i < kCount; ++i) {
+    std::size_t slot = SlotOf(kEvents[i].name.data(), kEvents[i].name.size());
+    while (index[slot] != kUnknownEvent) slot = (slot + 1) % kSlots;
+    index[slot] = static_cast<EventId>(i);
+  }
+  return index;
+}
+
+constexpr std::array<EventId, kSlots> kIndex = MakeIndex();
+
+std::array<std::atomic<Verdict>, kCount> verdicts;
+std::array<std::atomic<Action>, kCount> actions;
+std::mutex change_mutex;       // serialises changes of all three
+std::vector<EventId> waiting;  // guarded by change_mutex: denied as soon as Seal is called
+bool sealed = false;           // guarded by change_mutex
+
+// These pass or not by what their arguments say, whose own verdict is that of another event.
+bool NeedsInspection(EventId event) {
+  const auto denied = [](EventId other) { return Denied(other); };
+  switch (event) {
+    case IdOf("import"):
+      return true;  // the extension file of _posixsubprocess stays out even where fork_exec is
+                    // allowed
+    case IdOf("open"):
+      return denied(IdOf("open/write"));
+    case IdOf("ctypes.dlsym"):
+    case IdOf("ctypes.dlsym/handle"):
+      return denied(IdOf("ctypes.dlsym/process")) || denied(IdOf("ctypes.dlsym/signal"));
+    default:
+      return false;
+  }
+}
+
+void UpdateActions() {
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const auto event = static_cast<EventId>(i);
+    Action action = NeedsInspection(event) ? Action::kInspect : Action::kPass;
+    if (Denied(event)) action = Action::kRefuse;
+    actions[i].store(action, std::memory_order_relaxed);
+  }
+}
+
+std::size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+base::Error UnknownName(const std::string& name) {
+  std::vector<std::pair<std::size_t, std::string_view>> near;
+  for (const std::string_view group : kGroupNames)
+    near.emplace_back(EditDistance(name, group), group);
+  for (const Event& event : kEvents) near.emplace_back(EditDistance(name, event.name), event.name);
+  std::sort(near.begin(), near.end());
+  std::string message = "the sandbox knows no event or group \"" + name + "\"; near it are: ";
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (i > 0) message += ", ";
+    message += near[i].second;
+  }
+  message += " (docs/sandbox.md lists all)";
+  return base::Error{"ERR_COLOOP_POLICY", message};
+}
+
+struct Selection {
+  std::array<bool, kCount> by_name{};
+  std::array<bool, kCount> by_group{};
+};
+
+base::Result<Selection> Select(const std::vector<std::string>& names) {
+  Selection selection;
+  for (const std::string& name : names) {
+    const auto* const group = std::find(kGroupNames.begin(), kGroupNames.end(), name);
+    if (group == kGroupNames.end()) {
+      const bool has_nul = name.find('\0') != std::string::npos;
+      const EventId event = has_nul ? kUnknownEvent : FindEvent(name.c_str());
+      if (event == kUnknownEvent) return UnknownName(name);
+      selection.by_name[event] = true;
+      continue;
+    }
+    for (std::size_t i = 0; i < kCount; ++i) {
+      const auto own_group = static_cast<std::size_t>(kEvents[i].group);
+      if (kGroupNames[own_group] == name) selection.by_group[i] = true;
+    }
+  }
+  return selection;
+}
+
+}  // namespace
+
+base::Result<void> SetPolicy(const Options& options) {
+  base::Result<Selection> allow = Select(options.allow);
+  if (!allow.ok()) return allow.error();
+  base::Result<Selection> deny = Select(options.deny);
+  if (!deny.ok()) return deny.error();
+  const Selection& allowed = allow.value();
+  const Selection& denied = deny.value();
+  const std::lock_guard<std::mutex> lock(change_mutex);
+  waiting.clear();
+  sealed = false;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    Verdict verdict = kEvents[i].standard;
+    if (allowed.by_group[i]) verdict = Verdict::kAllow;
+    if (denied.by_group[i]) verdict = Verdict::kDeny;
+    if (allowed.by_name[i]) verdict = Verdict::kAllow;
+    if (denied.by_name[i]) verdict = Verdict::kDeny;
+    // Python's own start opens files, imports, compiles: what its user denies besides comes later.
+    const bool later = verdict == Verdict::kDeny && kEvents[i].standard == Verdict::kAllow;
+    if (later) waiting.push_back(static_cast<EventId>(i));
+    verdicts[i].store(later ? Verdict::kAllow : verdict, std::memory_order_relaxed);
+  }
+  UpdateActions();
+  return {};
+}
+
+void SealPolicy() {
+  const std::lock_guard<std::mutex> lock(change_mutex);
+  sealed = true;
+  for (const EventId event : waiting) {
+    verdicts[event].store(Verdict::kDeny, std::memory_order_relaxed);
+  }
+  waiting.clear();
+  UpdateActions();
+}
+
+base::Result<void> TightenPolicy(const std::vector<std::string>& deny) {
+  base::Result<Selection> selection = Select(deny);
+  if (!selection.ok()) return selection.error();
+  const Selection& denied = selection.value();
+  const std::lock_guard<std::mutex> lock(change_mutex);
+  for (std::size_t i = 0; i < kCount; ++i) {
+    if (!denied.by_name[i] && !denied.by_group[i]) continue;
+    if (sealed || kEvents[i].standard == Verdict::kDeny) {
+      verdicts[i].store(Verdict::kDeny, std::memory_order_relaxed);
+    } else {
+      waiting.push_back(static_cast<EventId>(i));
+    }
+  }
+  UpdateActions();
+  return {};
+}
+
+EventId FindEvent(const char* name) {
+  const std::size_t length = std::strlen(name);
+  for (std::size_t slot = SlotOf(name, length);; slot = (slot + 1) % kSlots) {
+    const EventId event = kIndex[slot];
+    if (event == kUnknownEvent) return kUnknownEvent;
+    const std::string_view candidate = kEvents[event].name;
+    if (candidate.size() == length && std::memcmp(candidate.data(), name, length) == 0) {
+      return event;
+    }
+  }
+}
+
+Action ActionOf(EventId event) { return actions[event].load(std::memory_order_relaxed); }
+
+bool Denied(EventId event) {
+  return verdicts[event].load(std::memory_order_relaxed) == Verdict::kDeny;
+}
+
+}  // namespace coloop::sandbox

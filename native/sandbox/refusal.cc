@@ -1,0 +1,96 @@
+// The classes of refusals: one set for each interpreter, made when the first is raised.
+#include "sandbox/refusal.h"
+
+#include <Python.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "interp/ref.h"
+#include "sandbox/events.h"
+
+namespace coloop::sandbox {
+
+namespace {
+
+using interp::Owned;
+
+constexpr const char* kProcessText =
+    " is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. "
+    "Use node:child_process through a registered function for subprocess management.";
+constexpr const char* kSignalText =
+    " is blocked in Node.js host context. Signals and their handlers belong to Node.js. "
+    "Use process.on() in JavaScript and call Python from there.";
+constexpr const char* kPolicyText =
+    " is blocked in Node.js host context. The sandbox policy denies it.";
+
+const char* TextOf(Group group) {
+  if (group == Group::kSubprocess) return kProcessText;
+  return group == Group::kSignals ? kSignalText : kPolicyText;
+}
+
+PyObject* SecondBase(Group group) {
+  if (group == Group::kSignals) return PyExc_ValueError;
+  const bool import = group == Group::kImport || group == Group::kCffi;
+  return import ? PyExc_ImportError : PyExc_PermissionError;
+}
+
+// A pickle names classes, and this one's name is that of the real RuntimeError: become that.
+PyObject* Reduce(PyObject* self, PyObject*) {
+  const Owned arguments(PyObject_GetAttrString(self, "args"));
+  const Owned event(PyObject_GetAttrString(self, "event"));
+  if (!arguments || !event) return nullptr;
+  return Py_BuildValue("OO{s:i,s:O}", PyExc_RuntimeError, arguments.get(), "errno", EPERM, "event",
+                       event.get());
+}
+
+PyMethodDef reduce = {"__reduce__", Reduce, METH_NOARGS, nullptr};
+
+// As `class RuntimeError(RuntimeError, second)` in builtins would be. errno is an attribute of the
+// class, not the OSError's own: with that set, str() would begin with "[Errno 1]".
+Owned MakeClass(PyObject* second) {
+  Owned type(PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyType_Type), "s(OO){s:s,s:i,s:s}",
+                                   "RuntimeError", PyExc_RuntimeError, second, "__module__",
+                                   "builtins", "errno", EPERM, "__doc__",
+                                   "Refused by coloop's sandbox."));
+  if (!type) return type;
+  const Owned method(PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(type.get()), &reduce));
+  if (!method || PyObject_SetAttrString(type.get(), "__reduce__", method.get()) != 0)
+    return Owned();
+  return type;
+}
+
+Owned ClassOf(PyObject* second) {
+  PyObject* state = PyInterpreterState_GetDict(PyInterpreterState_Get());
+  if (state == nullptr) return Owned::NewRef(PyExc_RuntimeError);  // the interpreter is going
+  const std::string key =
+      std::string("coloop.refusal.") + reinterpret_cast<PyTypeObject*>(second)->tp_name;
+  PyObject* known = PyDict_GetItemString(state, key.c_str());
+  if (known != nullptr) return Owned::NewRef(known);
+  Owned made = MakeClass(second);
+  if (made && PyDict_SetItemString(state, key.c_str(), made.get()) != 0) return Owned();
+  return made;
+}
+
+}  // namespace
+
+PyObject* Refuse(EventId event) {
+  const Event& refused = kEvents[event];
+  PyObject* second = SecondBase(refused.group);
+  const Owned type = ClassOf(second);
+  if (!type) return nullptr;
+  const Owned message(PyUnicode_FromFormat("%s%s", refused.name.data(), TextOf(refused.group)));
+  const Owned exception(message ? PyObject_CallOneArg(type.get(), message.get()) : nullptr);
+  const Owned name(exception ? PyUnicode_FromString(refused.name.data()) : nullptr);
+  if (!name || PyObject_SetAttrString(exception.get(), "event", name.get()) != 0) return nullptr;
+  if (second == PyExc_PermissionError &&
+      PyObject_SetAttrString(exception.get(), "strerror", message.get()) != 0) {
+    return nullptr;
+  }
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
+  return nullptr;
+}
+
+}  // namespace coloop::sandbox
