@@ -57,26 +57,35 @@ bool CallerStartsChild() {
   return found;
 }
 
-// `pthread_sigmask(SIG_BLOCK, [])` is how one reads the mask.
-bool OnlyReads(EventId event, PyObject* const* arguments, Py_ssize_t count) {
-  if (event != IdOf("signal.pthread_sigmask") || count != 2) return false;
-  PyObject* mask = arguments[1];
-  const bool container = PyList_CheckExact(mask) || PyTuple_CheckExact(mask) ||
-                         PyAnySet_CheckExact(mask) || PyRange_Check(mask);
-  const bool sets = PyLong_Check(arguments[0]) == 0 || PyLong_AsLong(arguments[0]) == SIG_SETMASK;
-  return container && !sets && PyObject_Size(mask) == 0;
+// `pthread_sigmask(SIG_BLOCK, [])` is how one reads the mask. `set_wakeup_fd(-1)` takes away what
+// is not there; asyncio calls it in a forked child, should a policy allow one.
+bool ChangesNothing(EventId event, PyObject* first, PyObject* second) {
+  if (first == nullptr || PyLong_Check(first) == 0) return false;
+  if (event == IdOf("signal.set_wakeup_fd")) return PyLong_AsLong(first) == -1;
+  if (event != IdOf("signal.pthread_sigmask") || second == nullptr) return false;
+  const bool container = PyList_CheckExact(second) || PyTuple_CheckExact(second) ||
+                         PyAnySet_CheckExact(second) || PyRange_Check(second);
+  return container && PyLong_AsLong(first) != SIG_SETMASK && PyObject_Size(second) == 0;
 }
 
-bool OnlyReads(EventId, PyObject*) { return false; }
-bool OnlyReads(EventId, PyObject*, PyObject*) { return false; }
-bool OnlyReads(EventId event, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
-  return OnlyReads(event, arguments, count);
+// One overload for each calling convention.
+bool Harmless(EventId event, PyObject* const* arguments, Py_ssize_t count) {
+  return ChangesNothing(event, count > 0 ? arguments[0] : nullptr,
+                        count > 1 ? arguments[1] : nullptr);
 }
+bool Harmless(EventId event, PyObject* const* arguments, Py_ssize_t count, PyObject*) {
+  return Harmless(event, arguments, count);
+}
+bool Harmless(EventId event, PyObject* tuple, PyObject*) {
+  return ChangesNothing(event, PyTuple_GET_SIZE(tuple) > 0 ? PyTuple_GET_ITEM(tuple, 0) : nullptr,
+                        PyTuple_GET_SIZE(tuple) > 1 ? PyTuple_GET_ITEM(tuple, 1) : nullptr);
+}
+bool Harmless(EventId, PyObject*) { return false; }
 
 template <std::size_t kIndex, typename... Arguments>
 PyObject* Guard(PyObject* self, Arguments... arguments) {
   EventId event = kGuarded[kIndex];
-  if (GuardsArmed() && Denied(event) && !OnlyReads(event, arguments...)) {
+  if (GuardsArmed() && Denied(event) && !Harmless(event, arguments...)) {
     if (event == IdOf("signal.pthread_sigmask") && CallerStartsChild()) {
       event = IdOf("_posixsubprocess.fork_exec");
     }
