@@ -1,7 +1,7 @@
 """The Python half of the bridge: what src/library.ts calls by name.
 
-Everything runs on the JavaScript thread with that thread's hosted loop. Values cross as always; what
-must not be copied is wrapped by `_coloop.opaque`.
+Everything runs on the JavaScript thread with that thread's hosted loop. Values cross as always;
+what must not be copied is wrapped by `_coloop.opaque`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import _coloop
 from . import _host, _js
 from ._errors import describe
 from ._js import MISSING, thrown
+from ._runner import install
 from ._stream import Stream
 
 __all__ = ["MISSING", "async_resource", "describe", "thrown"]
@@ -29,7 +30,8 @@ async_resource: contextvars.ContextVar[Any] = contextvars.ContextVar("coloop_asy
 
 
 def connect(loop: Any, on_error: Callable[..., Any]) -> None:
-    """Reports what reaches the loop's exception handler to JavaScript as well."""
+    """Makes the loop this thread's own; what reaches its exception handler JavaScript is told too."""
+    install()
     handle = loop.call_exception_handler
 
     def call_exception_handler(context: dict[str, Any]) -> None:

@@ -11,11 +11,12 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import _coloop
 
-_Self = TypeVar("_Self", bound="JsObject")
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # The operations of src/hosts.ts.
 _GET = 1
@@ -115,7 +116,7 @@ class JsObject(_coloop.JsRef):
     def __str__(self) -> str:
         return str(self._perform(_STRING)) if self._alive else repr(self)
 
-    def __enter__(self: _Self) -> _Self:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -126,7 +127,7 @@ class JsObject(_coloop.JsRef):
     ) -> None:
         self._perform(_DISPOSE)
 
-    async def __aenter__(self: _Self) -> _Self:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

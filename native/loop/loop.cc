@@ -1,0 +1,242 @@
+// The loop's state: queueing, running, and the owned iteration.
+#include "loop/loop.h"
+
+#include <Python.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/counters.h"
+#include "interp/error.h"
+#include "loop/handle.h"
+#include "loop/running.h"
+#include "loop/uv_handles.h"
+
+namespace coloop::loop {
+
+using interp::Owned;
+
+namespace {
+// Ready generations run until this much time has passed, then libuv has its turn.
+constexpr std::uint64_t kBatchNanoseconds = 50'000;
+}  // namespace
+
+Loop::~Loop() = default;
+
+double Loop::Now() { return static_cast<double>(MonotonicNanoseconds()) / 1e9; }
+
+bool Loop::Open(_object* self, LoopHost* host) {
+  self_ = self;
+  if (!poller_.Open()) return false;
+  handles_ = UvHandles::Open(*this, host, poller_.descriptor());
+  if (handles_ == nullptr) return false;
+  host_ = host;
+  base::CountLive(base::Live::kLoop, 1);
+  closed = false;
+  return true;
+}
+
+void Loop::Close(const interp::Gil& gil, void (*on_closed)(void*), void* data) {
+  COLOOP_CHECK(handles_ != nullptr);
+  closed = true;
+  thread_id = 0;
+  UvHandles* handles = nullptr;
+  {
+    const std::lock_guard<std::mutex> lock(incoming_mutex_);
+    handles = std::exchange(handles_, nullptr);
+  }
+  Clear(gil);
+  handles->Close(on_closed, data);
+  base::CountLive(base::Live::kLoop, -1);
+}
+
+void Loop::Abandon(const interp::Gil& gil) {
+  self_ = nullptr;
+  if (handles_ != nullptr) Close(gil, nullptr, nullptr);
+}
+
+void Loop::CallSoon(Owned handle) {
+  ready_.Push(std::move(handle));
+  if (host_ != nullptr && !draining_) ScheduleIdle();
+}
+
+void Loop::CallAt(double when, Owned handle) {
+  timers_.Push(when, std::move(handle));
+  if (host_ != nullptr && !draining_) ArmTimer();
+}
+
+void Loop::TimerCancelled() {
+  timers_.Cancelled(IsCancelled);
+  if (host_ != nullptr && !draining_ && handles_ != nullptr) UpdateReferences();
+}
+
+void Loop::CallSoonThreadsafe(Owned handle) {
+  Owned refused;
+  {
+    const std::lock_guard<std::mutex> lock(incoming_mutex_);
+    if (handles_ == nullptr) {
+      refused = std::move(handle);  // dropped after the lock is
+      return;
+    }
+    incoming_.push_back(std::move(handle));
+    has_incoming_ = true;
+    handles_->Wake();
+  }
+}
+
+void Loop::Wake() {
+  const std::lock_guard<std::mutex> lock(incoming_mutex_);
+  if (handles_ != nullptr) handles_->Wake();
+}
+
+bool Loop::Watch(int fd, bool writer, Owned handle, Owned* previous) {
+  if (!poller_.Set(fd, writer, std::move(handle), previous)) return false;
+  UpdateReferences();
+  return true;
+}
+
+Owned Loop::Unwatch(int fd, bool writer) {
+  Owned handle = poller_.Remove(fd, writer);
+  if (handle) UpdateReferences();
+  return handle;
+}
+
+void Loop::Ref() {
+  ++references_;
+  UpdateReferences();
+}
+
+void Loop::Unref() {
+  COLOOP_CHECK(references_ > 0);
+  --references_;
+  UpdateReferences();
+}
+
+// Everything that is due becomes ready: other threads' callbacks, descriptors, timers.
+void Loop::CollectReady() {
+  if (has_incoming_) {
+    std::vector<Owned> batch;
+    {
+      const std::lock_guard<std::mutex> lock(incoming_mutex_);
+      batch.swap(incoming_);
+      has_incoming_ = false;
+    }
+    for (Owned& handle : batch) ready_.Push(std::move(handle));
+  }
+  if (poller_.has_events()) {
+    std::vector<Poller::Event> events;
+    poller_.TakeEvents(&events);
+    for (const Poller::Event& event : events) {
+      for (const bool writer : {false, true}) {
+        if (!(writer ? event.writable : event.readable)) continue;
+        _object* handle = poller_.Find(event.fd, writer);
+        if (handle == nullptr) continue;
+        if (IsCancelled(handle)) {
+          const Owned dropped = Unwatch(event.fd, writer);
+        } else {
+          ready_.Push(Owned::NewRef(handle));
+        }
+      }
+    }
+  }
+  if (timers_.empty()) return;
+  const double now = Now();
+  while (!timers_.empty()) {
+    const bool cancelled = IsCancelled(timers_.front());
+    if (!cancelled && timers_.first() > now) break;
+    Owned handle = timers_.Pop();
+    MarkUnscheduled(handle.get());
+    if (cancelled) {
+      timers_.PoppedCancelled();
+    } else {
+      ready_.Push(std::move(handle));
+    }
+  }
+}
+
+// False with an exception set that leaves the loop.
+bool Loop::RunHandle(const interp::Gil& gil, _object* handle) {
+  if (IsCancelled(handle)) return true;
+  if (debug) {
+    const Owned done(PyObject_CallMethod(self_, "_run_timed", "O", handle));
+    if (done) return true;
+    return host_ != nullptr && ReportFailure(gil, self_, handle);
+  }
+  switch (RunCallback(gil, handle)) {
+    case Ran::kDone:
+      return true;
+    case Ran::kExit:
+      if (host_ == nullptr) return false;
+      break;
+    case Ran::kFailed:
+      break;
+  }
+  return ReportFailure(gil, self_, handle);
+}
+
+bool Loop::RunGenerations(const interp::Gil& gil) {
+  const std::uint64_t end = MonotonicNanoseconds() + kBatchNanoseconds;
+  do {
+    for (std::size_t count = ready_.size(); count > 0; --count) {
+      const Owned handle = ready_.Pop();
+      if (!RunHandle(gil, handle.get())) return false;
+      if (closed) return true;
+    }
+    if (stopping && host_ == nullptr) break;
+  } while (!ready_.empty() && MonotonicNanoseconds() < end);
+  return true;
+}
+
+bool Loop::RunBatch(const interp::Gil& gil) {
+  CollectReady();
+  if (ready_.empty()) return true;
+  return RunGenerations(gil);
+}
+
+void Loop::PollOnce(const interp::Gil& gil) {
+  const bool wait = ready_.empty() && !has_incoming_ && !stopping;
+  if (!wait) {
+    handles_->Run(false);
+    return;
+  }
+  ArmTimer();
+  const interp::GilRelease release(gil);
+  handles_->Run(true);
+}
+
+bool Loop::RunUntilStopped(const interp::Gil& gil) {
+  const ServedThread served(*this);
+  for (;;) {
+    PollOnce(gil);
+    if (PyErr_CheckSignals() != 0) return false;
+    served.Serve(gil);
+    if (!RunBatch(gil)) return false;
+    if (stopping || closed) return true;
+  }
+}
+
+int Loop::Traverse(int (*visit)(_object*, void*), void* argument) const {
+  const auto each = [visit, argument](_object* object) {
+    return object != nullptr ? visit(object, argument) : 0;
+  };
+  for (std::size_t i = 0; i < ready_.size(); ++i) {
+    const int result = each(ready_.At(i));
+    if (result != 0) return result;
+  }
+  const int timers = timers_.Traverse(each);
+  return timers != 0 ? timers : poller_.Traverse(each);
+}
+
+void Loop::Clear(const interp::Gil&) {
+  while (!ready_.empty()) {
+    const Owned dropped = ready_.Pop();
+  }
+  timers_.Clear();
+  poller_.Close();
+  std::vector<Owned> batch;
+  const std::lock_guard<std::mutex> lock(incoming_mutex_);
+  batch.swap(incoming_);
+  has_incoming_ = false;
+}
+
+}  // namespace coloop::loop

@@ -1,0 +1,120 @@
+// The native half of ErlangEventLoop: ready queue, timers, watches, and how it is driven.
+//
+// Hosted: its handles sit on the host's uv loop. prepare and check run what is ready, idle keeps the
+// poll at zero while callbacks are left, and what was noted during the poll is served as one batch
+// under one GIL acquisition. Owned: a private uv loop, run by the thread that calls run_forever.
+//
+// The Python object owns it; with open uv handles it outlives the object until libuv lets go.
+// Everything is for the loop's own thread, but CallSoonThreadsafe and Wake.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "interp/gil.h"
+#include "interp/ref.h"
+#include "loop/host.h"
+#include "loop/poller.h"
+#include "loop/ready_queue.h"
+#include "loop/timer_heap.h"
+
+namespace coloop::loop {
+
+struct UvHandles;
+
+class Loop {
+ public:
+  Loop() = default;
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // The native loop of an instance of _coloop.Loop; null for anything else.
+  [[nodiscard]] static Loop* From(const interp::Gil& gil, _object* object);
+
+  // Opens the uv handles: on the host's loop, or with null on a private one. False when libuv refused.
+  [[nodiscard]] bool Open(_object* self, LoopHost* host);
+  // Drops everything queued and closes the handles; `closed` runs when libuv has let go of them.
+  void Close(const interp::Gil& gil, void (*closed)(void*), void* data);
+  // The Python object is gone.
+  void Abandon(const interp::Gil& gil);
+
+  [[nodiscard]] bool opened() const { return handles_ != nullptr; }
+  [[nodiscard]] bool hosted() const { return host_ != nullptr; }
+  [[nodiscard]] bool draining() const { return draining_; }
+  [[nodiscard]] bool HasReady() const { return !ready_.empty() || has_incoming_; }
+
+  // A hosted loop's ready callbacks, when an outermost synchronous call from JavaScript ends: bounded
+  // by time, the rest is left to libuv.
+  void Drain(const interp::Gil& gil);
+  // One owned iteration after another until stopping(). False with an exception set: KeyboardInterrupt
+  // and SystemExit leave the loop.
+  [[nodiscard]] bool RunUntilStopped(const interp::Gil& gil);
+
+  void CallSoon(interp::Owned handle);
+  void CallAt(double when, interp::Owned handle);
+  void TimerCancelled();
+  void CallSoonThreadsafe(interp::Owned handle);
+  void Wake();
+
+  // Watches `fd`; the handle that was there before, if any. False with errno set.
+  [[nodiscard]] bool Watch(int fd, bool writer, interp::Owned handle, interp::Owned* previous);
+  [[nodiscard]] interp::Owned Unwatch(int fd, bool writer);
+
+  // Work in flight that libuv does not know of keeps the host alive.
+  void Ref();
+  void Unref();
+
+  // Seconds of the monotonic clock, in nanosecond steps.
+  [[nodiscard]] static double Now();
+
+  int Traverse(int (*visit)(_object*, void*), void* argument) const;
+  void Clear(const interp::Gil& gil);
+
+  // asyncio's own fields, read and written by inherited code.
+  bool stopping = false;
+  bool closed = true;
+  bool debug = false;
+  std::uint64_t thread_id = 0;  // 0: not running
+
+ private:
+  friend struct UvHandles;
+
+  void CollectReady();
+  bool RunGenerations(const interp::Gil& gil);
+  bool RunHandle(const interp::Gil& gil, _object* handle);
+  bool RunBatch(const interp::Gil& gil);
+  void HostedTurn();
+  void ArmTimer();
+  void ScheduleIdle();
+  void UpdateReferences();
+  void PollOnce(const interp::Gil& gil);
+
+  _object* self_ = nullptr;  // borrowed
+  LoopHost* host_ = nullptr;
+  UvHandles* handles_ = nullptr;  // owned by libuv's close callbacks
+  ReadyQueue ready_;
+  TimerHeap timers_;
+  Poller poller_;
+  std::int64_t references_ = 0;
+  bool draining_ = false;
+  bool idle_ = false;
+  double armed_for_ = 0;  // the time the uv timer was last started for; 0: stopped
+
+  std::mutex incoming_mutex_;              // guards incoming_, and the wake handle against Close
+  std::vector<interp::Owned> incoming_;    // moved with the GIL held
+  std::atomic<bool> has_incoming_{false};  // read without the GIL before a poll
+};
+
+// An ErlangEventLoop on the host's uv loop; null with an exception set.
+[[nodiscard]] interp::Owned NewHosted(const interp::Gil& gil, LoopHost* host);
+// Ends it. `closed` runs on this thread when the last uv handle is closed.
+void CloseHosted(const interp::Gil& gil, _object* loop, void (*closed)(void*), void* data);
+
+// interp::ModulePart: `_coloop.Loop` and `hosted_loop`.
+[[nodiscard]] bool AddToModule(const interp::Gil& gil, _object* module);
+
+}  // namespace coloop::loop

@@ -1,0 +1,365 @@
+// The Python type `_coloop.Loop`, the native base of ErlangEventLoop.
+#include <Python.h>
+
+#include <cerrno>
+#include <cmath>
+#include <utility>
+
+#include "interp/error.h"
+#include "loop/handle.h"
+#include "loop/loop.h"
+#include "loop/running.h"
+#include "loop/task.h"
+
+namespace coloop::loop {
+
+using interp::Gil;
+using interp::Owned;
+
+namespace {
+
+struct LoopObject {
+  PyObject_HEAD
+  Loop* loop;
+};
+
+PyTypeObject* loop_type = nullptr;
+thread_local PyObject* hosted_on_thread = nullptr;  // borrowed: the bridge owns it until CloseHosted
+thread_local LoopHost* pending_host = nullptr;      // what the next loop is attached to
+
+Loop& Get(PyObject* self) { return *reinterpret_cast<LoopObject*>(self)->loop; }
+
+bool CheckOpen(Loop& loop) {
+  if (!loop.closed) return true;
+  PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+  return false;
+}
+
+// asyncio's checks of debug mode.
+bool CheckDebug(PyObject* self, PyObject* callback, const char* method, bool check_thread) {
+  if (!Get(self).debug) return true;
+  if (check_thread) {
+    const Owned thread(PyObject_CallMethod(self, "_check_thread", nullptr));
+    if (!thread) return false;
+  }
+  const Owned checked(PyObject_CallMethod(self, "_check_callback", "Os", callback, method));
+  return static_cast<bool>(checked);
+}
+
+// The only keyword is `context`; null with an exception set for another one.
+bool ReadContext(PyObject* const* values, PyObject* names, const char* method, PyObject** context) {
+  *context = nullptr;
+  const Py_ssize_t count = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyObject* name = PyTuple_GET_ITEM(names, i);
+    if (PyUnicode_CompareWithASCIIString(name, "context") != 0) {
+      PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", method, name);
+      return false;
+    }
+    if (values[i] != Py_None) *context = values[i];
+  }
+  return true;
+}
+
+bool CheckCount(Py_ssize_t count, Py_ssize_t least, const char* method, const char* what) {
+  if (count >= least) return true;
+  PyErr_Format(PyExc_TypeError, "%s() missing %s", method, what);
+  return false;
+}
+
+PyObject* CallSoon(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  const Gil gil = Gil::FromPython();
+  Loop& loop = Get(self);
+  PyObject* context = nullptr;
+  if (!CheckOpen(loop) || !CheckCount(count, 1, "call_soon", "a callback") ||
+      !ReadContext(args + count, names, "call_soon", &context) ||
+      !CheckDebug(self, args[0], "call_soon", true)) {
+    return nullptr;
+  }
+  Owned handle = MakeHandle(gil, self, args[0], args + 1, static_cast<std::size_t>(count - 1),
+                            context, loop.debug);
+  if (!handle) return nullptr;
+  loop.CallSoon(Owned::NewRef(handle.get()));
+  return handle.release();
+}
+
+PyObject* CallSoonThreadsafe(PyObject* self, PyObject* const* args, Py_ssize_t count,
+                             PyObject* names) {
+  const Gil gil = Gil::FromPython();
+  Loop& loop = Get(self);
+  PyObject* context = nullptr;
+  if (!CheckOpen(loop) || !CheckCount(count, 1, "call_soon_threadsafe", "a callback") ||
+      !ReadContext(args + count, names, "call_soon_threadsafe", &context) ||
+      !CheckDebug(self, args[0], "call_soon_threadsafe", false)) {
+    return nullptr;
+  }
+  Owned handle = MakeHandle(gil, self, args[0], args + 1, static_cast<std::size_t>(count - 1),
+                            context, loop.debug);
+  if (!handle) return nullptr;
+  loop.CallSoonThreadsafe(Owned::NewRef(handle.get()));
+  return handle.release();
+}
+
+PyObject* ScheduleAt(PyObject* self, double when, PyObject* const* args, Py_ssize_t count,
+                     PyObject* context, const char* method) {
+  const Gil gil = Gil::FromPython();
+  Loop& loop = Get(self);
+  if (!CheckOpen(loop) || !CheckDebug(self, args[0], method, true)) return nullptr;
+  if (std::isnan(when)) {
+    PyErr_SetString(PyExc_ValueError, "the time of a timer must not be NaN");
+    return nullptr;
+  }
+  Owned handle = MakeTimerHandle(gil, when, self, args[0], args + 1,
+                                 static_cast<std::size_t>(count - 1), context, loop.debug);
+  if (!handle) return nullptr;
+  loop.CallAt(when, Owned::NewRef(handle.get()));
+  return handle.release();
+}
+
+PyObject* CallTimer(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names,
+                    const char* method, const char* first, bool relative) {
+  PyObject* context = nullptr;
+  if (!CheckCount(count, 2, method, "a time and a callback") ||
+      !ReadContext(args + count, names, method, &context)) {
+    return nullptr;
+  }
+  if (args[0] == Py_None) {
+    PyErr_Format(PyExc_TypeError, "%s must not be None", first);
+    return nullptr;
+  }
+  const double value = PyFloat_AsDouble(args[0]);
+  if (value == -1.0 && PyErr_Occurred() != nullptr) return nullptr;
+  return ScheduleAt(self, relative ? Loop::Now() + value : value, args + 1, count - 1, context,
+                    method);
+}
+
+PyObject* CallLater(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  return CallTimer(self, args, count, names, "call_later", "delay", true);
+}
+
+PyObject* CallAt(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  return CallTimer(self, args, count, names, "call_at", "when", false);
+}
+
+PyObject* TimerHandleCancelled(PyObject* self, PyObject* handle) {
+  if (IsScheduled(handle)) Get(self).TimerCancelled();
+  Py_RETURN_NONE;
+}
+
+PyObject* Time(PyObject*, PyObject*) { return PyFloat_FromDouble(Loop::Now()); }
+
+PyObject* RunOnce(PyObject* self, PyObject*) {
+  if (!Get(self).RunUntilStopped(Gil::FromPython())) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* WriteToSelf(PyObject* self, PyObject*) {
+  Get(self).Wake();
+  Py_RETURN_NONE;
+}
+
+PyObject* AddCallback(PyObject* self, PyObject* handle) {
+  if (!IsCancelled(handle)) Get(self).CallSoon(Owned::NewRef(handle));
+  Py_RETURN_NONE;
+}
+
+PyObject* Open(PyObject* self, PyObject*) {
+  const Gil gil = Gil::FromPython();
+  if (!InitHandles(gil) || !InitRunning(gil)) return nullptr;
+  if (!Get(self).Open(self, std::exchange(pending_host, nullptr))) {
+    return PyErr_SetFromErrno(PyExc_OSError);
+  }
+  Py_RETURN_NONE;
+}
+
+PyObject* CloseNative(PyObject* self, PyObject*) {
+  if (Get(self).opened()) Get(self).Close(Gil::FromPython(), nullptr, nullptr);
+  Py_RETURN_NONE;
+}
+
+// _watch(fd, writer, handle) -> the handle that was there before, or None
+PyObject* Watch(PyObject* self, PyObject* const* args, Py_ssize_t) {
+  const long fd = PyLong_AsLong(args[0]);
+  if (fd == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  Owned previous;
+  if (!Get(self).Watch(static_cast<int>(fd), args[1] == Py_True, Owned::NewRef(args[2]),
+                       &previous)) {
+    return PyErr_SetFromErrno(PyExc_OSError);
+  }
+  if (previous) return previous.release();
+  Py_RETURN_NONE;
+}
+
+PyObject* Unwatch(PyObject* self, PyObject* const* args, Py_ssize_t) {
+  const long fd = PyLong_AsLong(args[0]);
+  if (fd == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  Owned previous = Get(self).Unwatch(static_cast<int>(fd), args[1] == Py_True);
+  if (previous) return previous.release();
+  Py_RETURN_NONE;
+}
+
+PyObject* Ref(PyObject* self, PyObject*) {
+  Get(self).Ref();
+  Py_RETURN_NONE;
+}
+
+PyObject* Unref(PyObject* self, PyObject*) {
+  if (Get(self).opened()) Get(self).Unref();
+  Py_RETURN_NONE;
+}
+
+template <typename Function>
+PyCFunction AsMethod(Function function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef methods[] = {
+    {"call_soon", AsMethod(CallSoon), METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {"call_soon_threadsafe", AsMethod(CallSoonThreadsafe), METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {"call_later", AsMethod(CallLater), METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {"call_at", AsMethod(CallAt), METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {"time", Time, METH_NOARGS, nullptr},
+    {"_timer_handle_cancelled", TimerHandleCancelled, METH_O, nullptr},
+    {"_run_once", RunOnce, METH_NOARGS, "Runs iterations until the loop is stopped."},
+    {"_write_to_self", WriteToSelf, METH_NOARGS, nullptr},
+    {"_add_callback", AddCallback, METH_O, nullptr},
+    {"_open", Open, METH_NOARGS, "Opens the native half."},
+    {"_close_native", CloseNative, METH_NOARGS, "Closes the native half of an owned loop."},
+    {"_watch", AsMethod(Watch), METH_FASTCALL, "Watches a descriptor; the handle before, or None."},
+    {"_unwatch", AsMethod(Unwatch), METH_FASTCALL, "Ends a watch; its handle, or None."},
+    {"_ref", Ref, METH_NOARGS, "Work in flight keeps the host alive."},
+    {"_unref", Unref, METH_NOARGS, "Undoes one _ref."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+template <bool Loop::* Field>
+PyObject* GetFlag(PyObject* self, void*) {
+  return PyBool_FromLong(Get(self).*Field ? 1 : 0);
+}
+
+template <bool Loop::* Field>
+int SetFlag(PyObject* self, PyObject* value, void*) {
+  const int truth = value != nullptr ? PyObject_IsTrue(value) : -1;
+  if (truth < 0) return -1;
+  Get(self).*Field = truth != 0;
+  return 0;
+}
+
+// BaseEventLoop.__init__ says that the loop is not closed before there is a native half.
+int SetClosed(PyObject* self, PyObject* value, void* closure) {
+  if (!Get(self).opened() && value == Py_False) return 0;
+  return SetFlag<&Loop::closed>(self, value, closure);
+}
+
+PyObject* GetThread(PyObject* self, void*) {
+  const std::uint64_t id = Get(self).thread_id;
+  if (id == 0) Py_RETURN_NONE;
+  return PyLong_FromUnsignedLongLong(id);
+}
+
+int SetThread(PyObject* self, PyObject* value, void*) {
+  std::uint64_t id = 0;
+  if (value != nullptr && value != Py_None) {
+    id = PyLong_AsUnsignedLongLong(value);
+    if (PyErr_Occurred() != nullptr) return -1;
+  }
+  Get(self).thread_id = id;
+  return 0;
+}
+
+PyObject* GetHosted(PyObject* self, void*) { return PyBool_FromLong(Get(self).hosted() ? 1 : 0); }
+
+// Data descriptors: they win over the instance's dict, so that inherited code writes native fields.
+PyGetSetDef getset[] = {
+    {"_stopping", GetFlag<&Loop::stopping>, SetFlag<&Loop::stopping>, nullptr, nullptr},
+    {"_closed", GetFlag<&Loop::closed>, SetClosed, nullptr, nullptr},
+    {"_debug", GetFlag<&Loop::debug>, SetFlag<&Loop::debug>, nullptr, nullptr},
+    {"_thread_id", GetThread, SetThread, nullptr, nullptr},
+    {"_hosted", GetHosted, nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyObject* New(PyTypeObject* type, PyObject*, PyObject*) {
+  PyObject* self = type->tp_alloc(type, 0);
+  if (self != nullptr) reinterpret_cast<LoopObject*>(self)->loop = new Loop;
+  return self;
+}
+
+int Traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  const Loop* loop = reinterpret_cast<LoopObject*>(self)->loop;
+  return loop != nullptr ? loop->Traverse(visit, arg) : 0;
+}
+
+int Clear(PyObject* self) {
+  Loop* loop = reinterpret_cast<LoopObject*>(self)->loop;
+  if (loop != nullptr) loop->Clear(Gil::FromPython());
+  return 0;
+}
+
+void Dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  Loop* loop = std::exchange(reinterpret_cast<LoopObject*>(self)->loop, nullptr);
+  if (loop != nullptr) {
+    loop->Abandon(Gil::FromPython());
+    delete loop;
+  }
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyType_Slot slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(New)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(Dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(Traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(Clear)},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, getset},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"_coloop.Loop", sizeof(LoopObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+
+// hosted_loop() -> the loop that this thread's JavaScript environment drives, or None
+PyObject* HostedLoop(PyObject*, PyObject*) {
+  return Owned::NewRef(hosted_on_thread != nullptr ? hosted_on_thread : Py_None).release();
+}
+
+PyMethodDef functions[] = {
+    {"hosted_loop", HostedLoop, METH_NOARGS,
+     "The loop that drives this JavaScript thread, or None on any other thread."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace
+
+Loop* Loop::From(const Gil&, PyObject* object) {
+  return PyObject_TypeCheck(object, loop_type) != 0 ? &Get(object) : nullptr;
+}
+
+Owned NewHosted(const Gil&, LoopHost* host) {
+  const Owned module(PyImport_ImportModule("_erlang_impl._loop"));
+  if (!module) return Owned();
+  pending_host = host;
+  Owned loop(PyObject_CallMethod(module.get(), "new_hosted", nullptr));
+  pending_host = nullptr;
+  if (loop) hosted_on_thread = loop.get();
+  return loop;
+}
+
+void CloseHosted(const Gil& gil, PyObject* object, void (*closed)(void*), void* data) {
+  const Owned done(PyObject_CallMethod(object, "_end_hosted", nullptr));
+  if (!done) interp::ReportUnraisable(gil, object);
+  hosted_on_thread = nullptr;
+  Get(object).Close(gil, closed, data);
+}
+
+bool AddToModule(const Gil& gil, PyObject* module) {
+  loop_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return loop_type != nullptr && AddTaskTypes(gil) && PyModule_AddType(module, loop_type) == 0 &&
+         PyModule_AddFunctions(module, functions) == 0;
+}
+
+}  // namespace coloop::loop

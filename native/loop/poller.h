@@ -1,0 +1,71 @@
+// Readiness of descriptors: one level-triggered epoll of our own, nested in the uv loop by a single
+// uv_poll_t on its descriptor. So all that is ready comes as one batch, a descriptor that is closed
+// while it is watched cannot leave libuv's table stale, and no descriptor's blocking mode is changed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "interp/ref.h"
+
+namespace coloop::loop {
+
+class Poller {
+ public:
+  struct Event {
+    int fd;
+    bool readable;
+    bool writable;
+  };
+
+  Poller() = default;
+  ~Poller();
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+
+  [[nodiscard]] bool Open();
+  void Close();  // GIL held
+  [[nodiscard]] int descriptor() const { return epoll_; }
+  [[nodiscard]] std::size_t size() const { return watches_.size(); }
+
+  // Sets the handle of one direction; `previous` gets the one before. False with errno set, and then
+  // nothing has changed. GIL held.
+  [[nodiscard]] bool Set(int fd, bool writer, interp::Owned handle, interp::Owned* previous);
+  // Takes the handle of one direction away. GIL held.
+  [[nodiscard]] interp::Owned Remove(int fd, bool writer);
+  // The handle of one direction, borrowed; null if there is none. GIL held.
+  [[nodiscard]] _object* Find(int fd, bool writer) const;
+
+  // Notes what is ready, without waiting. GIL not needed.
+  void Note();
+  [[nodiscard]] bool has_events() const { return !events_.empty(); }
+  void TakeEvents(std::vector<Event>* events) { events_.swap(*events); }
+
+  template <typename Visit>
+  int Traverse(Visit visit) const {
+    for (const auto& [fd, watch] : watches_) {
+      for (const interp::Owned* handle : {&watch.reader, &watch.writer}) {
+        if (!*handle) continue;
+        const int result = visit(handle->get());
+        if (result != 0) return result;
+      }
+    }
+    return 0;
+  }
+
+ private:
+  struct Watch {
+    interp::Owned reader;
+    interp::Owned writer;
+  };
+
+  [[nodiscard]] bool Control(int fd, bool reader, bool writer, bool known) const;
+
+  int epoll_ = -1;
+  std::unordered_map<int, Watch> watches_;
+  std::vector<Event> events_;
+};
+
+}  // namespace coloop::loop

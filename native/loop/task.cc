@@ -1,0 +1,133 @@
+// Tasks for whoever waits outside of Python.
+#include "loop/task.h"
+
+#include <Python.h>
+
+#include <utility>
+
+#include "interp/error.h"
+#include "loop/loop.h"
+#include "loop/running.h"
+
+namespace coloop::loop {
+
+using interp::Owned;
+
+namespace {
+
+// The done callback: settles the completion with the future's outcome.
+struct SettlerObject {
+  PyObject_HEAD
+  base::Completion* completion;
+};
+
+PyTypeObject* settler_type = nullptr;
+PyObject* task_class = nullptr;
+
+void Settle(const interp::Gil& gil, PyObject* future, base::Completion& completion) {
+  const Owned result(PyObject_CallMethod(future, "result", nullptr));
+  if (result) {
+    completion.Settle(result.get(), false);
+  } else {
+    const Owned exception = interp::TakeException(gil);
+    completion.Settle(exception.get(), true);
+  }
+  if (PyErr_Occurred() != nullptr) interp::ReportUnraisable(gil, future);
+}
+
+PyObject* SettlerCall(PyObject* self, PyObject* args, PyObject*) {
+  auto* settler = reinterpret_cast<SettlerObject*>(self);
+  const std::unique_ptr<base::Completion> completion(std::exchange(settler->completion, nullptr));
+  if (completion != nullptr && PyTuple_GET_SIZE(args) == 1) {
+    Settle(interp::Gil::FromPython(), PyTuple_GET_ITEM(args, 0), *completion);
+  }
+  Py_RETURN_NONE;
+}
+
+void SettlerDealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  delete reinterpret_cast<SettlerObject*>(self)->completion;
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyType_Slot slots[] = {
+    {Py_tp_call, reinterpret_cast<void*>(SettlerCall)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(SettlerDealloc)},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"_coloop.Settler", sizeof(SettlerObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+
+bool FindTaskClass() {
+  if (task_class != nullptr) return true;
+  const Owned tasks(PyImport_ImportModule("asyncio.tasks"));
+  task_class = tasks ? PyObject_GetAttrString(tasks.get(), "Task") : nullptr;
+  return task_class != nullptr;
+}
+
+// Task(coroutine, loop=loop[, context=context][, eager_start=True])
+Owned NewTask(PyObject* loop, PyObject* coroutine, PyObject* context, bool eager) {
+  if (!FindTaskClass()) return Owned();
+#if PY_VERSION_HEX >= 0x030C0000
+  static PyObject* names = Py_BuildValue("(sss)", "loop", "context", "eager_start");
+  PyObject* values[] = {coroutine, loop, context != nullptr ? context : Py_None,
+                        eager ? Py_True : Py_False};
+  return Owned(PyObject_Vectorcall(task_class, values, 1, names));
+#elif PY_VERSION_HEX >= 0x030B0000
+  (void)eager;
+  static PyObject* names = Py_BuildValue("(ss)", "loop", "context");
+  PyObject* values[] = {coroutine, loop, context != nullptr ? context : Py_None};
+  return Owned(PyObject_Vectorcall(task_class, values, 1, names));
+#else
+  (void)eager;
+  // A Task of 3.10 copies the context that it is made in.
+  static PyObject* names = Py_BuildValue("(s)", "loop");
+  PyObject* values[] = {coroutine, loop};
+  if (context != nullptr && PyContext_Enter(context) != 0) return Owned();
+  Owned task(PyObject_Vectorcall(task_class, values, 1, names));
+  if (context != nullptr && PyContext_Exit(context) != 0) return Owned();
+  return task;
+#endif
+}
+
+Owned MakeTask(const interp::Gil& gil, PyObject* loop, PyObject* coroutine, PyObject* context,
+               bool eager) {
+  const RunningLoop running(gil, loop);
+  const Owned factory(PyObject_CallMethod(loop, "get_task_factory", nullptr));
+  if (!factory) return Owned();
+  if (factory.get() == Py_None) return NewTask(loop, coroutine, context, eager);
+  return Owned(PyObject_CallMethod(loop, "create_task", "O", coroutine));
+}
+
+bool IsDone(PyObject* future) {
+  const Owned done(PyObject_CallMethod(future, "done", nullptr));
+  if (!done) PyErr_Clear();
+  return done.get() == Py_True;
+}
+
+}  // namespace
+
+Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, PyObject* context,
+                   bool eager, std::unique_ptr<base::Completion> completion) {
+  Owned future = PyCoro_CheckExact(awaitable) ? MakeTask(gil, loop, awaitable, context, eager)
+                                              : Owned::NewRef(awaitable);
+  if (!future) return future;
+  if (IsDone(future.get())) {
+    Settle(gil, future.get(), *completion);
+    return future;
+  }
+  const Owned settler(settler_type->tp_alloc(settler_type, 0));
+  if (!settler) return Owned();
+  reinterpret_cast<SettlerObject*>(settler.get())->completion = completion.release();
+  const Owned added(PyObject_CallMethod(future.get(), "add_done_callback", "O", settler.get()));
+  return added ? std::move(future) : Owned();
+}
+
+bool AddTaskTypes(const interp::Gil&) {
+  settler_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return settler_type != nullptr;
+}
+
+}  // namespace coloop::loop

@@ -1,0 +1,22 @@
+// Running an awaitable of Python's to its end.
+#pragma once
+
+#include <memory>
+
+#include "base/completion.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
+
+namespace coloop::loop {
+
+// Runs `awaitable` on `loop` and settles `completion` once. A coroutine becomes a Task in `context`
+// (null: a copy of the current one), started at once where `eager` and the version has eager tasks; a
+// Future of this loop gets a done callback. The result is the Task or Future, for cancellation; null
+// with an exception set if it could not start, and then the completion was not settled.
+[[nodiscard]] interp::Owned RunAwaitable(const interp::Gil& gil, _object* loop, _object* awaitable,
+                                         _object* context, bool eager,
+                                         std::unique_ptr<base::Completion> completion);
+
+[[nodiscard]] bool AddTaskTypes(const interp::Gil& gil);
+
+}  // namespace coloop::loop

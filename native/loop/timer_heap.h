@@ -1,0 +1,58 @@
+// Timers by time, first come first served among equals. A cancelled one stays until it is due or until
+// half of the heap is cancelled. GIL held throughout.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "interp/ref.h"
+
+namespace coloop::loop {
+
+class TimerHeap {
+ public:
+  using Dead = bool (*)(_object* handle);
+
+  void Push(double when, interp::Owned handle);
+  [[nodiscard]] bool empty() const { return entries_.empty(); }
+  [[nodiscard]] std::size_t live() const { return entries_.size() - cancelled_; }
+  [[nodiscard]] double first() const { return entries_.front().when; }
+  [[nodiscard]] _object* front() const { return entries_.front().handle.get(); }
+  [[nodiscard]] interp::Owned Pop();
+  // One of the handles was cancelled; purges when there are many such.
+  void Cancelled(Dead dead);
+  // A cancelled handle was popped.
+  void PoppedCancelled() {
+    if (cancelled_ > 0) --cancelled_;
+  }
+  void Clear();
+
+  template <typename Visit>
+  int Traverse(Visit visit) const {
+    for (const Entry& entry : entries_) {
+      const int result = visit(entry.handle.get());
+      if (result != 0) return result;
+    }
+    return 0;
+  }
+
+ private:
+  struct Entry {
+    double when;
+    std::uint64_t sequence;
+    interp::Owned handle;
+  };
+  struct Later {
+    bool operator()(const Entry& a, const Entry& b) const {
+      return a.when != b.when ? a.when > b.when : a.sequence > b.sequence;
+    }
+  };
+  static constexpr std::size_t kPurgeFrom = 100;  // as asyncio's _MIN_SCHEDULED_TIMER_HANDLES
+
+  std::vector<Entry> entries_;
+  std::uint64_t next_sequence_ = 0;
+  std::size_t cancelled_ = 0;
+};
+
+}  // namespace coloop::loop

@@ -1,0 +1,221 @@
+"""ErlangEventLoop: asyncio's loop over the native half `_coloop.Loop`.
+
+The ready queue, timers, watches and how the loop is driven are native. The rest is inherited from
+asyncio's UNIX selector loop, whose selector and self-pipe are never made: its transports and `sock_*`
+methods stand on the native watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import weakref
+from asyncio import base_events, format_helpers
+from asyncio.log import logger
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import _coloop
+
+_T = TypeVar("_T")
+
+_DRIVEN_BY_NODE = (
+    "this loop is driven by Node.js: it runs whenever JavaScript does. Await the coroutine in an async "
+    "function that JavaScript calls, or run it with coloop.run() on a loop of its own"
+)
+_NO_SIGNALS = (
+    "signals are handled by Node.js: use py.onSignal() or process.on() in JavaScript, "
+    "or call a registered function"
+)
+_NO_SUBPROCESS = (
+    "subprocesses are not started in the Node.js process: use node:child_process through a "
+    "registered function"
+)
+
+
+def _descriptor(fd: Any) -> int:
+    """The number of a descriptor, or of an object with `fileno()`; ValueError as `selectors`."""
+    if isinstance(fd, int):
+        number = fd
+    else:
+        try:
+            number = int(fd.fileno())
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(f"Invalid file object: {fd!r}") from None
+    if number < 0:
+        raise ValueError(f"Invalid file descriptor: {number}")
+    return number
+
+
+class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
+    """asyncio's event loop on libuv.
+
+    Hosted, it is attached to the loop that Node.js runs and needs no `run_*`; owned, it has a private
+    loop and is run by the thread that calls `run_forever` or `run_until_complete`.
+    """
+
+    def __init__(self) -> None:
+        # Not SelectorEventLoop's own: it would make a selector and a self-pipe.
+        base_events.BaseEventLoop.__init__(self)
+        self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._unix_server_sockets: dict[Any, int] = {}
+        self._signal_handlers: dict[int, Any] = {}
+        self._selector = None
+        self._open()
+
+    def __repr__(self) -> str:
+        kind = "hosted" if self._hosted else "owned"
+        return (
+            f"<{type(self).__name__} {kind} running={self.is_running()} "
+            f"closed={self.is_closed()} debug={self.get_debug()}>"
+        )
+
+    def __del__(self, _warn: Any = base_events.warnings.warn) -> None:
+        if not self.is_closed() and not self._hosted:
+            _warn(f"unclosed event loop {self!r}", ResourceWarning, source=self)
+            if not self.is_running():
+                self.close()
+
+    # Driving
+
+    def run_forever(self) -> None:
+        if self._hosted:
+            raise RuntimeError(_DRIVEN_BY_NODE)
+        super().run_forever()
+
+    def run_until_complete(self, future: Any) -> Any:
+        if self._hosted:
+            if asyncio.iscoroutine(future):
+                future.close()
+            raise RuntimeError(_DRIVEN_BY_NODE)
+        return super().run_until_complete(future)
+
+    def stop(self) -> None:
+        if self._hosted:
+            raise RuntimeError(_DRIVEN_BY_NODE)
+        super().stop()
+
+    def close(self) -> None:
+        if self._hosted:
+            raise RuntimeError("the hosted loop is closed by py.close() in JavaScript")
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        base_events.BaseEventLoop.close(self)
+        self._close_native()
+
+    def _begin_hosted(self) -> None:
+        self._thread_id = threading.get_ident()
+        self._set_coroutine_origin_tracking(self._debug)
+        sys.set_asyncgen_hooks(
+            firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
+        )
+
+    def _end_hosted(self) -> None:
+        """What the native close needs before it: Python's own parts of a hosted loop end."""
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=None)
+        self._set_coroutine_origin_tracking(False)
+        self._executor_shutdown_called = True
+        executor, self._default_executor = self._default_executor, None
+        if executor is not None:
+            executor.shutdown(wait=False)
+
+    # Running callbacks
+
+    def _report_failure(self, handle: asyncio.Handle, exception: BaseException) -> None:
+        """What Handle._run does with an exception of its callback."""
+        if not self._hosted and isinstance(exception, (SystemExit, KeyboardInterrupt)):
+            raise exception
+        callback = format_helpers._format_callback_source(handle._callback, handle._args)
+        context = {
+            "message": f"Exception in callback {callback}",
+            "exception": exception,
+            "handle": handle,
+        }
+        if handle._source_traceback:
+            context["source_traceback"] = handle._source_traceback
+        self.call_exception_handler(context)
+
+    def _run_timed(self, handle: asyncio.Handle) -> None:
+        """Debug mode: runs a handle and warns when it was slow."""
+        try:
+            self._current_handle = handle
+            start = self.time()
+            handle._run()
+            duration = self.time() - start
+            if duration >= self.slow_callback_duration:
+                logger.warning(
+                    "Executing %s took %.3f seconds", base_events._format_handle(handle), duration
+                )
+        finally:
+            self._current_handle = None
+
+    # Watches
+
+    def _add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> asyncio.Handle:
+        return self._set_watch(fd, False, callback, args)
+
+    def _add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> asyncio.Handle:
+        return self._set_watch(fd, True, callback, args)
+
+    def _set_watch(
+        self, fd: Any, writer: bool, callback: Callable[..., Any], args: tuple[Any, ...]
+    ) -> asyncio.Handle:
+        self._check_closed()
+        handle = asyncio.Handle(callback, args, self, None)
+        previous = self._watch(_descriptor(fd), writer, handle)
+        if previous is not None:
+            previous.cancel()
+        return handle
+
+    def _remove_reader(self, fd: Any) -> bool:
+        return self._remove_watch(fd, False)
+
+    def _remove_writer(self, fd: Any) -> bool:
+        return self._remove_watch(fd, True)
+
+    def _remove_watch(self, fd: Any, writer: bool) -> bool:
+        if self.is_closed():
+            return False
+        handle = self._unwatch(_descriptor(fd), writer)
+        if handle is None:
+            return False
+        handle.cancel()
+        return True
+
+    # Work that libuv does not see keeps a hosted loop alive
+
+    def run_in_executor(
+        self, executor: Any, func: Callable[..., _T], *args: Any
+    ) -> asyncio.Future[_T]:
+        future = super().run_in_executor(executor, func, *args)
+        if self._hosted:
+            self._ref()
+            future.add_done_callback(self._executor_done)
+        return future
+
+    def _executor_done(self, _future: asyncio.Future[Any]) -> None:
+        self._unref()
+
+    # What belongs to the host
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., Any], *args: Any) -> None:
+        raise NotImplementedError(_NO_SIGNALS)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        raise NotImplementedError(_NO_SIGNALS)
+
+    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(_NO_SUBPROCESS)
+
+    async def subprocess_shell(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(_NO_SUBPROCESS)
+
+
+def new_hosted() -> ErlangEventLoop:
+    """The loop of a JavaScript thread; the bridge calls it with its host set."""
+    loop = ErlangEventLoop()
+    loop._begin_hosted()
+    return loop
