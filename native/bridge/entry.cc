@@ -29,6 +29,7 @@ Entry::~Entry() {
     if (outermost && data_.started()) {
       if (data_.loop->HasReady()) data_.loop->Drain(acquire_.gil());
       if (data_.proxies.has_collected()) data_.proxies.DropCollected(acquire_.gil());
+      if (data_.js_host->has_many_released()) data_.js_host->DropReleased(acquire_.gil());
     }
   }
   if (error_ == nullptr) return;

@@ -203,6 +203,7 @@ void JsHost::Released(std::uint32_t id) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (refusal_ != nullptr) return;
   released_.push_back(id);
+  released_count_.store(released_.size());
   if (released_.size() == 1) data_.WakeThread();
 }
 
@@ -212,6 +213,7 @@ void JsHost::DropReleased(const interp::Gil&) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (released_.empty()) return;
     batch.swap(released_);
+    released_count_.store(0);
   }
   data_.node_host->EnsureScope();
   const HandleScope scope(data_.env);

@@ -1,7 +1,9 @@
 // Calls from Python into JavaScript, from its own thread and from any other.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <thread>
@@ -29,12 +31,16 @@ class JsHost final : public base::Host {
   void ServeCalls();
   // Tells JavaScript which of its objects Python has let go of. JavaScript thread, GIL held.
   void DropReleased(const interp::Gil& gil);
+  // So many that a synchronous loop should not go on without telling. JavaScript thread.
+  [[nodiscard]] bool has_many_released() const { return released_count_.load() >= kManyReleased; }
   // From now on every call fails, and those that wait do so now: `reason` is a literal. After it
   // the EnvData is not touched any more. JavaScript thread.
   void Refuse(const char* reason);
   [[nodiscard]] std::thread::id thread() const { return thread_; }
 
  private:
+  static constexpr std::size_t kManyReleased = 256;
+
   // A call of another thread: the caller waits, so its references stay valid.
   struct Call {
     std::uint32_t operation;
@@ -63,6 +69,7 @@ class JsHost final : public base::Host {
   std::condition_variable served_;
   std::vector<Call*> waiting_;
   std::vector<std::uint32_t> released_;
+  std::atomic<std::size_t> released_count_{0};  // its size, to be read without the lock
   const char* refusal_ = nullptr;
 };
 

@@ -88,6 +88,7 @@ class Loop {
   bool RunHandle(const interp::Gil& gil, _object* handle);
   bool RunBatch(const interp::Gil& gil);
   void HostedTurn();
+  void OnTimer();
   void ArmTimer();
   void ScheduleIdle();
   void UpdateReferences();

@@ -21,7 +21,6 @@ uv_handle_t* AsHandle(Handle* handle) {
 }
 
 void Nothing(uv_idle_t*) {}
-void NothingTimer(uv_timer_t*) {}  // it only ends the poll
 void NothingAsync(uv_async_t*) {}
 
 }  // namespace
@@ -112,7 +111,9 @@ void UvHandles::StartTimer(double seconds) {
   // Whole milliseconds, up: libuv must not fire early. Its clock is that of the iteration's start.
   const double bounded = std::clamp(seconds, 0.0, kMaxTimerSeconds);
   uv_update_time(uv);
-  uv_timer_start(&timer, NothingTimer, static_cast<std::uint64_t>(std::ceil(bounded * 1000)), 0);
+  uv_timer_start(
+      &timer, [](uv_timer_t* handle) { static_cast<UvHandles*>(handle->data)->loop->OnTimer(); },
+      static_cast<std::uint64_t>(std::ceil(bounded * 1000)), 0);
 }
 
 void UvHandles::StopTimer() { uv_timer_stop(&timer); }
@@ -143,6 +144,14 @@ void Loop::UpdateReferences() {
   handles_->SetReferenced(AsHandle(&handles_->poll), poller_.size() > 0);
   handles_->SetReferenced(AsHandle(&handles_->async), references_ > 0);
   if (!draining_) ArmTimer();
+}
+
+// An owned loop looks at its timers after the poll. A host may end once no handle is active, so a
+// hosted one looks now, and starts the timer again if libuv's clock was ahead.
+void Loop::OnTimer() {
+  if (host_ == nullptr) return;
+  HostedTurn();
+  if (handles_ != nullptr) ArmTimer();
 }
 
 // prepare and check: run what is ready, and again what the microtasks of the batch made ready.
