@@ -1,0 +1,52 @@
+"""What the sandbox refuses and why. The refusing itself is native and cannot be undone from Python.
+
+The same module under three names: `coloop._sandbox`, `erlang._sandbox` and `_erlang_impl._sandbox`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import _coloop
+
+__all__ = ["Event", "events", "install_sandbox", "is_sandboxed", "tighten"]
+
+# Loaded twice, `isinstance` checks against Event would fail; whichever name comes first is it.
+for _package in ("_erlang_impl", "erlang", "coloop"):
+    sys.modules[f"{_package}._sandbox"] = sys.modules[__name__]
+
+
+class Event(NamedTuple):
+    """A row of the sandbox's table."""
+
+    name: str
+    group: str
+    default: str
+    """The verdict without options: `allow` or `deny`."""
+    verdict: str
+    """The verdict now: `allow` or `deny`."""
+    reason: str
+
+
+def is_sandboxed() -> bool:
+    """Tells whether operations are refused. True in every interpreter that coloop started."""
+    return _coloop._sandbox_active()
+
+
+def install_sandbox() -> None:
+    """Does nothing: the sandbox is installed before Python starts. Here for erlang_python's programs."""
+
+
+def events() -> list[Event]:
+    """Every event that can be refused, with its verdict now."""
+    return [Event(*row) for row in _coloop._sandbox_events()]
+
+
+def tighten(deny: Iterable[str]) -> None:
+    """Denies events or groups from now on, in the whole process. There is no way back.
+
+    Raises ValueError for a name that is no event and no group; then nothing is changed.
+    """
+    _coloop._sandbox_tighten(list(deny))
