@@ -36,11 +36,16 @@ export function hostId(value: unknown, kind: number): number {
     const known = ids.get(value);
     if (known !== undefined) return known;
   }
-  const id = freeIds.pop() ?? entries.length;
-  entries[id] = { value, kind, observed: false };
+  const id = newEntry(value, kind);
   if (isObject) ids.set(value, id);
   // Whether it is rejected unseen is told when Python lets go of it; until then it may be awaited.
   if (types.isPromise(value)) value.then(undefined, ignore);
+  return id;
+}
+
+function newEntry(value: unknown, kind: number): number {
+  const id = freeIds.pop() ?? entries.length;
+  entries[id] = { value, kind, observed: false };
   return id;
 }
 
@@ -305,11 +310,8 @@ export function encodeThrown(thrown: unknown): unknown {
   }
 }
 
-/** The async context of the call that is running, for the Task that it starts. */
-export function openScope(): unknown {
-  return [
-    nodeKinds.Host,
-    hostId(new AsyncResource("PythonTask"), hostKinds.object),
-    hostKinds.object,
-  ];
+/** The async context of the call that is running, for the Task that it starts: its id. */
+export function openScope(): number {
+  // Not known by identity: nobody passes it on.
+  return newEntry(new AsyncResource("PythonTask"), hostKinds.object);
 }

@@ -8,8 +8,6 @@
 #include "bridge/deferred.h"
 #include "bridge/env_data.h"
 #include "bridge/js_host.h"
-#include "convert/napi_source.h"
-#include "convert/python_sink.h"
 #include "convert/python_source.h"
 #include "interp/error.h"
 #include "interp/object.h"
@@ -94,10 +92,11 @@ napi_value Exporter::Exception(_object* exception) {
 interp::Owned Exporter::TaskContext() {
   napi_value result = data_.CallHelper(Helper::kOpenScope, 0, nullptr);
   if (result == nullptr) return interp::Owned();
-  convert::PythonSink sink(gil_, data_.link);
-  convert::NapiSource source(data_.env, data_.proxies);
-  if (!source.Read(result, sink)) return interp::Owned();
-  const interp::Owned resource = sink.Take();
+  std::uint32_t id = 0;
+  napi_get_value_uint32(data_.env, result, &id);
+  const interp::Owned resource = interp::MakeJsRef(
+      gil_, data_.link, id, static_cast<std::size_t>(convert::HostKind::kObject));
+  if (!resource) return interp::Owned();
   return interp::ContextWith(gil_, data_.python.async_resource.get(), resource.get());
 }
 

@@ -175,16 +175,18 @@ bool Loop::RunHandle(const interp::Gil& gil, _object* handle) {
 }
 
 bool Loop::RunGenerations(const interp::Gil& gil) {
-  const std::uint64_t end = MonotonicNanoseconds() + kBatchNanoseconds;
-  do {
+  std::uint64_t end = 0;  // the clock is read from the second generation on
+  for (;;) {
     for (std::size_t count = ready_.size(); count > 0; --count) {
       const Owned handle = ready_.Pop();
       if (!RunHandle(gil, handle.get())) return false;
       if (closed) return true;
     }
-    if (stopping && host_ == nullptr) break;
-  } while (!ready_.empty() && MonotonicNanoseconds() < end);
-  return true;
+    if (ready_.empty() || (stopping && host_ == nullptr)) return true;
+    const std::uint64_t now = MonotonicNanoseconds();
+    if (end == 0) end = now + kBatchNanoseconds;
+    if (now >= end) return true;
+  }
 }
 
 bool Loop::RunBatch(const interp::Gil& gil) {

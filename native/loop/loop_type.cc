@@ -148,6 +148,29 @@ PyObject* TimerHandleCancelled(PyObject* self, PyObject* handle) {
 
 PyObject* Time(PyObject*, PyObject*) { return PyFloat_FromDouble(Loop::Now()); }
 
+PyObject* GetDebug(PyObject* self, PyObject*) { return PyBool_FromLong(Get(self).debug ? 1 : 0); }
+PyObject* IsClosed(PyObject* self, PyObject*) { return PyBool_FromLong(Get(self).closed ? 1 : 0); }
+PyObject* IsRunning(PyObject* self, PyObject*) {
+  return PyBool_FromLong(Get(self).thread_id != 0 ? 1 : 0);
+}
+
+PyObject* CheckClosed(PyObject* self, PyObject*) {
+  if (!CheckOpen(Get(self))) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* CreateFuture(PyObject* self, PyObject*) {
+  static PyObject* future_class = nullptr;
+  if (future_class == nullptr) {
+    const Owned futures(PyImport_ImportModule("asyncio.futures"));
+    future_class = futures ? PyObject_GetAttrString(futures.get(), "Future") : nullptr;
+    if (future_class == nullptr) return nullptr;
+  }
+  static PyObject* keywords = Py_BuildValue("(s)", "loop");
+  PyObject* values[] = {self};
+  return PyObject_Vectorcall(future_class, values, 0, keywords);
+}
+
 PyObject* RunOnce(PyObject* self, PyObject*) {
   if (!Get(self).RunUntilStopped(Gil::FromPython())) return nullptr;
   Py_RETURN_NONE;
@@ -220,6 +243,11 @@ PyMethodDef methods[] = {
     {"call_at", AsMethod(CallAt), METH_FASTCALL | METH_KEYWORDS, nullptr},
     {"time", Time, METH_NOARGS, nullptr},
     {"_timer_handle_cancelled", TimerHandleCancelled, METH_O, nullptr},
+    {"get_debug", GetDebug, METH_NOARGS, nullptr},
+    {"is_closed", IsClosed, METH_NOARGS, nullptr},
+    {"is_running", IsRunning, METH_NOARGS, nullptr},
+    {"create_future", CreateFuture, METH_NOARGS, nullptr},
+    {"_check_closed", CheckClosed, METH_NOARGS, nullptr},
     {"_run_once", RunOnce, METH_NOARGS, "Runs iterations until the loop is stopped."},
     {"_write_to_self", WriteToSelf, METH_NOARGS, nullptr},
     {"_add_callback", AddCallback, METH_O, nullptr},

@@ -38,8 +38,9 @@ bool InitRunning(const interp::Gil&) {
   return get_running != nullptr && set_running != nullptr;
 }
 
-RunningLoop::RunningLoop(const interp::Gil&, PyObject* loop)
-    : previous_(PyObject_CallNoArgs(get_running)) {
+RunningLoop::RunningLoop(const interp::Gil&, PyObject* loop, Before before)
+    : previous_(before == Before::kAsk ? PyObject_CallNoArgs(get_running)
+                                       : Owned::NewRef(Py_None).release()) {
   if (previous_.get() == loop) return;
   if (!previous_) {
     PyErr_Clear();

@@ -13,10 +13,12 @@ class Loop;
 // Looks asyncio's functions up. False with an exception set.
 [[nodiscard]] bool InitRunning(const interp::Gil& gil);
 
-// Sets asyncio's running loop for its life, and puts the one before back.
+// Sets asyncio's running loop for its life, and puts the one before back. At the outermost depth of a
+// JavaScript thread there is none before, and asking costs a system call on 3.11.
 class RunningLoop {
  public:
-  RunningLoop(const interp::Gil& gil, _object* loop);
+  enum class Before { kAsk, kNone };
+  RunningLoop(const interp::Gil& gil, _object* loop, Before before = Before::kAsk);
   ~RunningLoop();
   RunningLoop(const RunningLoop&) = delete;
   RunningLoop& operator=(const RunningLoop&) = delete;

@@ -24,8 +24,18 @@ struct SettlerObject {
 PyTypeObject* settler_type = nullptr;
 PyObject* task_class = nullptr;
 
+// Interned method names: each call makes five such calls.
+struct Names {
+  PyObject* result = nullptr;
+  PyObject* done = nullptr;
+  PyObject* add_done_callback = nullptr;
+  PyObject* task_factory = nullptr;
+  PyObject* create_task = nullptr;
+};
+Names names;
+
 void Settle(const interp::Gil& gil, PyObject* future, base::Completion& completion) {
-  const Owned result(PyObject_CallMethod(future, "result", nullptr));
+  const Owned result(PyObject_CallMethodNoArgs(future, names.result));
   if (result) {
     completion.Settle(result.get(), false);
   } else {
@@ -60,6 +70,12 @@ PyType_Slot slots[] = {
 PyType_Spec spec = {"_coloop.Settler", sizeof(SettlerObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
+#if PY_VERSION_HEX >= 0x030C0000
+constexpr bool kEagerTasks = true;
+#else
+constexpr bool kEagerTasks = false;
+#endif
+
 bool FindTaskClass() {
   if (task_class != nullptr) return true;
   const Owned tasks(PyImport_ImportModule("asyncio.tasks"));
@@ -71,38 +87,36 @@ bool FindTaskClass() {
 Owned NewTask(PyObject* loop, PyObject* coroutine, PyObject* context, bool eager) {
   if (!FindTaskClass()) return Owned();
 #if PY_VERSION_HEX >= 0x030C0000
-  static PyObject* names = Py_BuildValue("(sss)", "loop", "context", "eager_start");
+  static PyObject* keywords = Py_BuildValue("(sss)", "loop", "context", "eager_start");
   PyObject* values[] = {coroutine, loop, context != nullptr ? context : Py_None,
                         eager ? Py_True : Py_False};
-  return Owned(PyObject_Vectorcall(task_class, values, 1, names));
+  return Owned(PyObject_Vectorcall(task_class, values, 1, keywords));
 #elif PY_VERSION_HEX >= 0x030B0000
   (void)eager;
-  static PyObject* names = Py_BuildValue("(ss)", "loop", "context");
+  static PyObject* keywords = Py_BuildValue("(ss)", "loop", "context");
   PyObject* values[] = {coroutine, loop, context != nullptr ? context : Py_None};
-  return Owned(PyObject_Vectorcall(task_class, values, 1, names));
+  return Owned(PyObject_Vectorcall(task_class, values, 1, keywords));
 #else
   (void)eager;
   // A Task of 3.10 copies the context that it is made in.
-  static PyObject* names = Py_BuildValue("(s)", "loop");
+  static PyObject* keywords = Py_BuildValue("(s)", "loop");
   PyObject* values[] = {coroutine, loop};
   if (context != nullptr && PyContext_Enter(context) != 0) return Owned();
-  Owned task(PyObject_Vectorcall(task_class, values, 1, names));
+  Owned task(PyObject_Vectorcall(task_class, values, 1, keywords));
   if (context != nullptr && PyContext_Exit(context) != 0) return Owned();
   return task;
 #endif
 }
 
-Owned MakeTask(const interp::Gil& gil, PyObject* loop, PyObject* coroutine, PyObject* context,
-               bool eager) {
-  const RunningLoop running(gil, loop);
-  const Owned factory(PyObject_CallMethod(loop, "get_task_factory", nullptr));
+Owned MakeTask(PyObject* loop, PyObject* coroutine, PyObject* context, bool eager) {
+  const Owned factory(PyObject_GetAttr(loop, names.task_factory));
   if (!factory) return Owned();
   if (factory.get() == Py_None) return NewTask(loop, coroutine, context, eager);
-  return Owned(PyObject_CallMethod(loop, "create_task", "O", coroutine));
+  return Owned(PyObject_CallMethodOneArg(loop, names.create_task, coroutine));
 }
 
 bool IsDone(PyObject* future) {
-  const Owned done(PyObject_CallMethod(future, "done", nullptr));
+  const Owned done(PyObject_CallMethodNoArgs(future, names.done));
   if (!done) PyErr_Clear();
   return done.get() == Py_True;
 }
@@ -111,8 +125,15 @@ bool IsDone(PyObject* future) {
 
 Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, PyObject* context,
                    bool eager, std::unique_ptr<base::Completion> completion) {
-  Owned future = PyCoro_CheckExact(awaitable) ? MakeTask(gil, loop, awaitable, context, eager)
-                                              : Owned::NewRef(awaitable);
+  Owned future;
+  if (!PyCoro_CheckExact(awaitable)) {
+    future = Owned::NewRef(awaitable);
+  } else if (kEagerTasks && eager) {
+    const RunningLoop running(gil, loop);
+    future = MakeTask(loop, awaitable, context, true);
+  } else {
+    future = MakeTask(loop, awaitable, context, false);
+  }
   if (!future) return future;
   if (IsDone(future.get())) {
     Settle(gil, future.get(), *completion);
@@ -121,13 +142,19 @@ Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, 
   const Owned settler(settler_type->tp_alloc(settler_type, 0));
   if (!settler) return Owned();
   reinterpret_cast<SettlerObject*>(settler.get())->completion = completion.release();
-  const Owned added(PyObject_CallMethod(future.get(), "add_done_callback", "O", settler.get()));
+  const Owned added(
+      PyObject_CallMethodOneArg(future.get(), names.add_done_callback, settler.get()));
   return added ? std::move(future) : Owned();
 }
 
 bool AddTaskTypes(const interp::Gil&) {
   settler_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return settler_type != nullptr;
+  names.result = PyUnicode_InternFromString("result");
+  names.done = PyUnicode_InternFromString("done");
+  names.add_done_callback = PyUnicode_InternFromString("add_done_callback");
+  names.task_factory = PyUnicode_InternFromString("_task_factory");
+  names.create_task = PyUnicode_InternFromString("create_task");
+  return settler_type != nullptr && PyErr_Occurred() == nullptr;
 }
 
 }  // namespace coloop::loop

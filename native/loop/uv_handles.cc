@@ -172,7 +172,7 @@ void Loop::Drain(const interp::Gil& gil) {
   if (draining_ || closed) return;
   draining_ = true;
   {
-    const RunningLoop running(gil, self_);
+    const RunningLoop running(gil, self_, RunningLoop::Before::kNone);
     (void)RunBatch(gil);
   }
   draining_ = false;

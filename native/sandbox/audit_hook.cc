@@ -131,7 +131,8 @@ base::Result<void> Install(const Options& options) {
   if (!set.ok()) return set;
   ResolveSymbols();
   if (!ShadowForkExec() || !GuardModules() || PySys_AddAuditHook(Hook, nullptr) != 0) {
-    return base::Error{"ERR_COLOOP_START", "the sandbox could not be installed: out of memory"};
+    return base::Error{"ERR_COLOOP_START",
+                       "the sandbox could not replace Python's built-in modules"};
   }
   return {};
 }

@@ -56,10 +56,7 @@ void ResolveSymbols() {
 
 EventId ClassifySymbol(void* handle, const char* name) {
   const void* address = dlsym(handle != nullptr ? handle : RTLD_DEFAULT, name);
-  if (address == nullptr) {
-    dlerror();  // not found is ctypes' to report
-    return kUnknownEvent;
-  }
+  if (address == nullptr) return kUnknownEvent;  // ctypes finds that out for itself
   const std::vector<Address>& addresses = Addresses();
   const auto found = std::lower_bound(addresses.begin(), addresses.end(), Address{address, 0});
   return found != addresses.end() && found->first == address ? found->second : kUnknownEvent;

@@ -34,7 +34,7 @@ inline constexpr std::array<std::string_view, 13> kGroupNames = {
 enum class Verdict : std::uint8_t { kAllow, kDeny };
 
 struct Event {
-  std::string_view name;  // NUL-terminated
+  std::string_view name;
   Group group;
   Verdict standard;  // the verdict without options
   std::string_view reason;

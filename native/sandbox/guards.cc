@@ -92,8 +92,9 @@ PyObject* Guard(PyObject* self, Arguments... arguments) {
     PyErr_Clear();
     if (Denied(event)) return Refuse(event);
   }
-  using Function = PyObject* (*)(PyObject*, Arguments...);
-  return reinterpret_cast<Function>(originals[kIndex])(self, arguments...);
+  const auto original = reinterpret_cast<PyObject* (*)(PyObject*, Arguments...)>(originals[kIndex]);
+  COLOOP_CHECK(original != nullptr);
+  return original(self, arguments...);
 }
 
 // The guard with the calling convention of the method it replaces.
@@ -131,6 +132,7 @@ struct GuardedModule {
   std::vector<PyMethodDef> methods;
 
   void Build() {
+    COLOOP_CHECK(original != nullptr);
     const auto* source = reinterpret_cast<PyModuleDef*>(original());
     COLOOP_CHECK(source != nullptr && source->m_slots != nullptr);
     definition = *source;
@@ -175,7 +177,8 @@ PyObject* InitGuarded() {
 
 bool GuardModules() {
   return ReplaceBuiltin("_signal", InitGuarded<Signal>, &Signal().original) &&
-         ReplaceBuiltin("faulthandler", InitGuarded<Faulthandler>, &Faulthandler().original);
+         ReplaceBuiltin("faulthandler", InitGuarded<Faulthandler>, &Faulthandler().original) &&
+         Signal().original != nullptr && Faulthandler().original != nullptr;
 }
 
 void ArmGuards() { armed.store(true, std::memory_order_release); }

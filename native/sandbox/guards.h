@@ -4,7 +4,8 @@
 
 namespace coloop::sandbox {
 
-// Wraps the modules. Before Python starts; false when out of memory.
+// Wraps the modules. Before Python starts; false when this Python does not have them built in, as
+// every CPython has.
 [[nodiscard]] bool GuardModules();
 
 // Refusals begin. Until then our own start may set handlers.

@@ -22,17 +22,25 @@ using interp::Owned;
 
 PyObject* IsActive(PyObject*, PyObject*) { return PyBool_FromLong(GuardsArmed() ? 1 : 0); }
 
-const char* TextOf(bool denied) { return denied ? "deny" : "allow"; }
+Owned Text(std::string_view text) {
+  return Owned(PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
+}
+
+Owned TextOf(bool denied) { return Text(denied ? "deny" : "allow"); }
 
 PyObject* ListEvents(PyObject*, PyObject*) {
   Owned list(PyList_New(0));
   if (!list) return nullptr;
   for (std::size_t i = 0; i < kEvents.size(); ++i) {
     const Event& event = kEvents[i];
-    const std::string_view group = kGroupNames[static_cast<std::size_t>(event.group)];
-    const Owned row(Py_BuildValue("(sssss)", event.name.data(), group.data(),
-                                  TextOf(event.standard == Verdict::kDeny),
-                                  TextOf(Denied(static_cast<EventId>(i))), event.reason.data()));
+    const Owned name = Text(event.name);
+    const Owned group = Text(kGroupNames[static_cast<std::size_t>(event.group)]);
+    const Owned standard = TextOf(event.standard == Verdict::kDeny);
+    const Owned verdict = TextOf(Denied(static_cast<EventId>(i)));
+    const Owned reason = Text(event.reason);
+    if (!name || !group || !standard || !verdict || !reason) return nullptr;
+    const Owned row(
+        PyTuple_Pack(5, name.get(), group.get(), standard.get(), verdict.get(), reason.get()));
     if (!row || PyList_Append(list.get(), row.get()) != 0) return nullptr;
   }
   return list.release();

@@ -105,6 +105,7 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
 
 base::Error UnknownName(const std::string& name) {
   std::vector<std::pair<std::size_t, std::string_view>> near;
+  near.reserve(kGroupNames.size() + kCount);
   for (const std::string_view group : kGroupNames)
     near.emplace_back(EditDistance(name, group), group);
   for (const Event& event : kEvents) near.emplace_back(EditDistance(name, event.name), event.name);

@@ -4,7 +4,6 @@
 #include <Python.h>
 
 #include <cerrno>
-#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -25,6 +24,10 @@ constexpr const char* kSignalText =
     "Use process.on() in JavaScript and call Python from there.";
 constexpr const char* kPolicyText =
     " is blocked in Node.js host context. The sandbox policy denies it.";
+
+Owned Text(std::string_view text) {
+  return Owned(PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
+}
 
 const char* TextOf(Group group) {
   if (group == Group::kSubprocess) return kProcessText;
@@ -81,9 +84,9 @@ PyObject* Refuse(EventId event) {
   PyObject* second = SecondBase(refused.group);
   const Owned type = ClassOf(second);
   if (!type) return nullptr;
-  const Owned message(PyUnicode_FromFormat("%s%s", refused.name.data(), TextOf(refused.group)));
+  const Owned message = Text(std::string(refused.name) + TextOf(refused.group));
   const Owned exception(message ? PyObject_CallOneArg(type.get(), message.get()) : nullptr);
-  const Owned name(exception ? PyUnicode_FromString(refused.name.data()) : nullptr);
+  const Owned name = exception ? Text(refused.name) : Owned();
   if (!name || PyObject_SetAttrString(exception.get(), "event", name.get()) != 0) return nullptr;
   if (second == PyExc_PermissionError &&
       PyObject_SetAttrString(exception.get(), "strerror", message.get()) != 0) {

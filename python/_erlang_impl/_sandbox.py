@@ -36,7 +36,7 @@ def is_sandboxed() -> bool:
 
 
 def install_sandbox() -> None:
-    """Does nothing: the sandbox is installed before Python starts. Here for erlang_python's programs."""
+    """Does nothing, for erlang_python's programs: the sandbox is there before Python starts."""
 
 
 def events() -> list[Event]:

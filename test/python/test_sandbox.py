@@ -1,14 +1,11 @@
-"""What the sandbox refuses without options, and what goes on working."""
+"""What the sandbox refuses without options: processes and the handling of signals."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
 import contextlib
-import copy
 import ctypes
-import ctypes.util
-import errno
 import faulthandler
 import importlib.machinery
 import importlib.util
@@ -17,24 +14,18 @@ import multiprocessing.shared_memory
 import multiprocessing.util
 import os
 import pathlib
-import pickle
-import platform
 import pty
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import traceback
 import unittest
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import _ctypes
 import _posixsubprocess
-from _erlang_impl import _sandbox
 
 PROCESS_TEXT = (
     "{} is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. "
@@ -44,7 +35,6 @@ SIGNAL_TEXT = (
     "{} is blocked in Node.js host context. Signals and their handlers belong to Node.js. "
     "Use process.on() in JavaScript and call Python from there."
 )
-ROOT = pathlib.Path(__file__).parent.parent.parent
 
 
 def children() -> set[int]:
@@ -78,46 +68,54 @@ async def create(function: Callable[..., Any], *arguments: str) -> None:
     await function(*arguments)
 
 
+SHELL = ("sh", "-c")
+
 # What starts a process in the standard library, and the event of the refusal.
 PROCESSES: dict[str, tuple[Callable[[str], Any], str]] = {
     "os.fork": (lambda command: os.fork(), "os.fork"),
     "os.forkpty": (lambda command: os.forkpty(), "os.forkpty"),
     "os.system": (os.system, "os.system"),
     "os.popen": (os.popen, "subprocess.Popen"),
-    "os.execv": (lambda command: os.execv("/bin/sh", ["sh", "-c", command]), "os.exec"),
-    "os.execve": (lambda command: os.execve("/bin/sh", ["sh", "-c", command], {}), "os.exec"),
-    "os.execvp": (lambda command: os.execvp("sh", ["sh", "-c", command]), "os.exec"),
-    "os.execvpe": (lambda command: os.execvpe("sh", ["sh", "-c", command], {}), "os.exec"),
-    "os.execl": (lambda command: os.execl("/bin/sh", "sh", "-c", command), "os.exec"),
-    "os.execle": (lambda command: os.execle("/bin/sh", "sh", "-c", command, {}), "os.exec"),
-    "os.execlp": (lambda command: os.execlp("sh", "sh", "-c", command), "os.exec"),
-    "os.execlpe": (lambda command: os.execlpe("sh", "sh", "-c", command, {}), "os.exec"),
-    "os.spawnv": (lambda command: os.spawnv(os.P_WAIT, "/bin/sh", ["sh", "-c", command]), "os.fork"),
+    "os.execv": (lambda command: os.execv("/bin/sh", [*SHELL, command]), "os.exec"),
+    "os.execve": (lambda command: os.execve("/bin/sh", [*SHELL, command], {}), "os.exec"),
+    "os.execvp": (lambda command: os.execvp("sh", [*SHELL, command]), "os.exec"),
+    "os.execvpe": (lambda command: os.execvpe("sh", [*SHELL, command], {}), "os.exec"),
+    "os.execl": (lambda command: os.execl("/bin/sh", *SHELL, command), "os.exec"),
+    "os.execle": (lambda command: os.execle("/bin/sh", *SHELL, command, {}), "os.exec"),
+    "os.execlp": (lambda command: os.execlp("sh", *SHELL, command), "os.exec"),
+    "os.execlpe": (lambda command: os.execlpe("sh", *SHELL, command, {}), "os.exec"),
+    "os.spawnv": (
+        lambda command: os.spawnv(os.P_WAIT, "/bin/sh", [*SHELL, command]),
+        "os.fork",
+    ),
     "os.spawnve": (
-        lambda command: os.spawnve(os.P_WAIT, "/bin/sh", ["sh", "-c", command], {}),
+        lambda command: os.spawnve(os.P_WAIT, "/bin/sh", [*SHELL, command], {}),
         "os.fork",
     ),
-    "os.spawnvp": (lambda command: os.spawnvp(os.P_WAIT, "sh", ["sh", "-c", command]), "os.fork"),
+    "os.spawnvp": (lambda command: os.spawnvp(os.P_WAIT, "sh", [*SHELL, command]), "os.fork"),
     "os.spawnvpe": (
-        lambda command: os.spawnvpe(os.P_WAIT, "sh", ["sh", "-c", command], {}),
+        lambda command: os.spawnvpe(os.P_WAIT, "sh", [*SHELL, command], {}),
         "os.fork",
     ),
-    "os.spawnl": (lambda command: os.spawnl(os.P_NOWAIT, "/bin/sh", "sh", "-c", command), "os.fork"),
+    "os.spawnl": (
+        lambda command: os.spawnl(os.P_NOWAIT, "/bin/sh", *SHELL, command),
+        "os.fork",
+    ),
     "os.spawnle": (
-        lambda command: os.spawnle(os.P_NOWAIT, "/bin/sh", "sh", "-c", command, {}),
+        lambda command: os.spawnle(os.P_NOWAIT, "/bin/sh", *SHELL, command, {}),
         "os.fork",
     ),
-    "os.spawnlp": (lambda command: os.spawnlp(os.P_NOWAIT, "sh", "sh", "-c", command), "os.fork"),
+    "os.spawnlp": (lambda command: os.spawnlp(os.P_NOWAIT, "sh", *SHELL, command), "os.fork"),
     "os.spawnlpe": (
-        lambda command: os.spawnlpe(os.P_NOWAIT, "sh", "sh", "-c", command, {}),
+        lambda command: os.spawnlpe(os.P_NOWAIT, "sh", *SHELL, command, {}),
         "os.fork",
     ),
     "os.posix_spawn": (
-        lambda command: os.posix_spawn("/bin/sh", ["sh", "-c", command], {}),
+        lambda command: os.posix_spawn("/bin/sh", [*SHELL, command], {}),
         "os.posix_spawn",
     ),
     "os.posix_spawnp": (
-        lambda command: os.posix_spawnp("sh", ["sh", "-c", command], {}),
+        lambda command: os.posix_spawnp("sh", [*SHELL, command], {}),
         "os.posix_spawn",
     ),
     "subprocess.Popen": (
@@ -125,23 +123,23 @@ PROCESSES: dict[str, tuple[Callable[[str], Any], str]] = {
         "subprocess.Popen",
     ),
     "subprocess.run": (
-        lambda command: subprocess.run(["sh", "-c", command], check=False),
+        lambda command: subprocess.run([*SHELL, command], check=False),
         "subprocess.Popen",
     ),
     "subprocess.call": (
-        lambda command: subprocess.call(["sh", "-c", command]),
+        lambda command: subprocess.call([*SHELL, command]),
         "subprocess.Popen",
     ),
     "subprocess.check_call": (
-        lambda command: subprocess.check_call(["sh", "-c", command]),
+        lambda command: subprocess.check_call([*SHELL, command]),
         "subprocess.Popen",
     ),
     "subprocess.check_output": (
-        lambda command: subprocess.check_output(["sh", "-c", command]),
+        lambda command: subprocess.check_output([*SHELL, command]),
         "subprocess.Popen",
     ),
     "subprocess.getoutput": (subprocess.getoutput, "subprocess.Popen"),
-    "pty.spawn": (lambda command: pty.spawn(["sh", "-c", command]), "pty.spawn"),
+    "pty.spawn": (lambda command: pty.spawn([*SHELL, command]), "pty.spawn"),
     "pty.fork": (lambda command: pty.fork(), "os.fork"),
     "multiprocessing fork": (lambda command: start("fork"), "os.fork"),
     "multiprocessing spawn": (lambda command: start("spawn"), "_posixsubprocess.fork_exec"),
@@ -168,7 +166,7 @@ PROCESSES: dict[str, tuple[Callable[[str], Any], str]] = {
     ),
     "ctypes.PyDLL fork": (lambda command: ctypes.pythonapi.fork(), "ctypes.dlsym/process"),
     "asyncio.create_subprocess_exec": (
-        lambda command: asyncio.run(create(asyncio.create_subprocess_exec, "sh", "-c", command)),
+        lambda command: asyncio.run(create(asyncio.create_subprocess_exec, *SHELL, command)),
         "subprocess.Popen",
     ),
     "asyncio.create_subprocess_shell": (
@@ -347,7 +345,9 @@ class TestSignals(RefusalCase):
         libc = ctypes.CDLL(None)
         for name in SIGNAL_SYMBOLS:
             with self.subTest(name):
-                self.assert_refused(lambda name=name: libc[name], "ctypes.dlsym/signal", SIGNAL_TEXT)
+                self.assert_refused(
+                    lambda name=name: libc[name], "ctypes.dlsym/signal", SIGNAL_TEXT
+                )
 
     def test_reading(self) -> None:
         self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
@@ -376,163 +376,6 @@ class TestSignals(RefusalCase):
         with self.assertRaises(RuntimeError):
             asyncio.run(add())
         self.assertEqual(signal.getsignal(signal.SIGTERM), before)
-
-
-class TestException(RefusalCase):
-    def error(self) -> BaseException:
-        return self.assert_refused(os.fork, "os.fork")
-
-    def test_is_shown_as_a_runtime_error(self) -> None:
-        error = self.error()
-        text = PROCESS_TEXT.format("os.fork")
-        self.assertEqual(type(error).__qualname__, "RuntimeError")
-        self.assertEqual(repr(error), f"RuntimeError({text!r})")
-        last = traceback.format_exception_only(type(error), error)[-1]
-        self.assertEqual(last, f"RuntimeError: {text}\n")
-
-    def test_is_an_os_error(self) -> None:
-        error = self.error()
-        assert isinstance(error, PermissionError)
-        self.assertEqual(error.errno, errno.EPERM)
-        self.assertEqual(error.strerror, str(error))
-        self.assertEqual(error.args, (str(error),))
-
-    def test_crosses_processes_as_the_real_one(self) -> None:
-        error = self.error()
-        for other in pickle.loads(pickle.dumps(error)), copy.copy(error):
-            self.assertIs(type(other), RuntimeError)
-            self.assertEqual(other.args, error.args)
-            self.assertEqual((other.errno, other.event), (errno.EPERM, "os.fork"))
-
-    def test_one_class_for_all(self) -> None:
-        other = self.assert_refused(lambda: os.system("true"), "os.system")
-        self.assertIs(type(other), type(self.error()))
-
-    def test_many_refusals_keep_nothing(self) -> None:
-        for _ in range(2):
-            before = sys.getrefcount(type(self.error()))
-            for _ in range(1000):
-                with contextlib.suppress(RuntimeError):
-                    os.fork()
-            self.assertLess(sys.getrefcount(type(self.error())) - before, 100)
-
-
-class TestGoesOn(unittest.TestCase):
-    """The standard library does without the operation where it can."""
-
-    def test_find_library(self) -> None:
-        self.assertIsInstance(ctypes.util.find_library("c"), (str, type(None)))
-
-    def test_platform(self) -> None:
-        platform._uname_cache = None  # type: ignore[attr-defined]
-        self.assertEqual(platform.uname().system, os.uname().sysname)
-        self.assertIsInstance(platform.processor(), str)
-        self.assertIn(os.uname().sysname, platform.platform())
-        self.assertEqual(platform.architecture()[0], "64bit" if sys.maxsize > 2**32 else "32bit")
-
-    def test_uuid(self) -> None:
-        uuid._node = None  # type: ignore[attr-defined]
-        self.assertGreater(uuid.getnode(), 0)
-        self.assertEqual(uuid.uuid1().version, 1)
-
-    def test_asyncio_run(self) -> None:
-        async def main() -> int:
-            return await asyncio.sleep(0, 7)
-
-        self.assertEqual(asyncio.run(main()), 7)
-
-    @unittest.skipIf(sys.version_info < (3, 11), "asyncio.Runner came with 3.11")
-    def test_asyncio_runner(self) -> None:
-        async def main() -> int:
-            return await asyncio.sleep(0, 7)
-
-        with asyncio.Runner() as runner:
-            self.assertEqual(runner.run(main()), 7)
-
-    def test_threads_and_files(self) -> None:
-        done = threading.Event()
-        thread = threading.Thread(target=done.set)
-        thread.start()
-        thread.join()
-        self.assertTrue(done.is_set())
-        with tempfile.TemporaryFile() as file:
-            self.assertEqual(file.write(b"x"), 1)
-
-    def test_queues_and_locks_of_multiprocessing(self) -> None:
-        with multiprocessing.get_context("fork").Lock():
-            pass
-
-
-class TestModule(unittest.TestCase):
-    def test_one_module_under_three_names(self) -> None:
-        for package in "erlang", "coloop", "_erlang_impl":
-            with self.subTest(package):
-                self.assertIs(sys.modules[f"{package}._sandbox"], _sandbox)
-
-    def test_import_by_either_name(self) -> None:
-        from coloop._sandbox import is_sandboxed as first
-        from erlang._sandbox import is_sandboxed as second
-
-        self.assertIs(first, second)
-        self.assertTrue(first())
-
-    def test_erlang_pythons_functions(self) -> None:
-        self.assertIsNone(_sandbox.install_sandbox())
-        self.assertTrue(_sandbox.is_sandboxed())
-
-    def test_events(self) -> None:
-        events = {event.name: event for event in _sandbox.events()}
-        self.assertEqual(len(events), len(_sandbox.events()))
-        fork = events["os.fork"]
-        self.assertEqual((fork.group, fork.default, fork.verdict), ("subprocess", "deny", "deny"))
-        self.assertEqual(events["socket.connect"].verdict, "allow")
-        self.assertTrue(all(event.reason for event in events.values()))
-
-    def test_tighten(self) -> None:
-        sys.audit("syslog.setlogmask", 1)
-        _sandbox.tighten(["syslog.setlogmask"])
-        with self.assertRaises(PermissionError) as caught:
-            sys.audit("syslog.setlogmask", 1)
-        self.assertEqual(
-            str(caught.exception),
-            "syslog.setlogmask is blocked in Node.js host context. The sandbox policy denies it.",
-        )
-
-    def test_tighten_with_an_unknown_name(self) -> None:
-        before = _sandbox.events()
-        with self.assertRaisesRegex(ValueError, r'no event or group "os\.forck"; near it are: os\.fork'):
-            _sandbox.tighten(["syslog.closelog", "os.forck"])
-        with self.assertRaises(ValueError):
-            _sandbox.tighten(["os.fork\0"])
-        with self.assertRaises(TypeError):
-            _sandbox.tighten([1])  # type: ignore[list-item]
-        self.assertEqual(_sandbox.events(), before)
-
-    def test_audit_events_with_odd_arguments(self) -> None:
-        for event in "import", "open", "ctypes.dlsym", "ctypes.dlsym/handle":
-            for arguments in (), (None,), (1, 2, 3), ("a\udc80", "b"), (object(), object(), 2**80):
-                with self.subTest(event, arguments=arguments):
-                    sys.audit(event, *arguments)
-        sys.audit("")
-        sys.audit("x" * 1000)
-
-    def test_documentation_has_the_table(self) -> None:
-        text = (ROOT / "docs" / "sandbox.md").read_text()
-        table = text.split("<!-- events:begin -->")[1].split("<!-- events:end -->")[0]
-        rows = re.findall(r"^\| `(.+?)` \| (\w+) \| \**(\w+)\** \| (.+) \|$", table, re.MULTILINE)
-        self.assertEqual(rows, [(e.name, e.group, e.default, e.reason) for e in _sandbox.events()])
-
-    def test_every_event_of_the_library_is_in_the_table(self) -> None:
-        """An audit event that a new Python adds is to be judged, not overlooked."""
-        known = {event.name for event in _sandbox.events()}
-        library = pathlib.Path(os.__file__).parent
-        skipped = {"site-packages", "dist-packages", "test", "tests", "idlelib"}
-        raised = set()
-        for file in library.rglob("*.py"):
-            if skipped.isdisjoint(file.relative_to(library).parts):
-                source = file.read_text(encoding="utf-8", errors="replace")
-                raised |= set(re.findall(r"""\bsys\.audit\(\s*["']([^"']+)["']""", source))
-        self.assertEqual(raised - known, set())
 
 
 if __name__ == "__main__":
