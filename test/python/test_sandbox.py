@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _ctypes
+import _posixsubprocess
 import asyncio
 import concurrent.futures
 import contextlib
@@ -23,9 +25,6 @@ import tempfile
 import unittest
 from collections.abc import Callable
 from typing import Any
-
-import _ctypes
-import _posixsubprocess
 
 PROCESS_TEXT = (
     "{} is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. "
