@@ -137,6 +137,8 @@ base::Result<void> Install(const Options& options) {
   return {};
 }
 
+base::Result<void> CheckInstalled(const Options& options) { return CheckSame(options); }
+
 void Arm(const interp::Gil&) { ArmGuards(); }
 
 void Seal() { SealPolicy(); }

@@ -59,8 +59,9 @@ constexpr std::array<EventId, kSlots> kIndex = MakeIndex();
 
 std::array<std::atomic<Verdict>, kCount> verdicts;
 std::array<std::atomic<Action>, kCount> actions;
-std::mutex change_mutex;       // serialises changes of all three
+std::mutex change_mutex;       // serialises all changes
 std::vector<EventId> waiting;  // guarded by change_mutex: denied as soon as Seal is called
+Options installed;             // guarded by change_mutex
 bool sealed = false;           // guarded by change_mutex
 
 // These pass or not by what their arguments say, whose own verdict is that of another event.
@@ -119,6 +120,12 @@ base::Error UnknownName(const std::string& name) {
   return base::Error{"ERR_COLOOP_POLICY", message};
 }
 
+std::vector<std::string> Sorted(std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
 struct Selection {
   std::array<bool, kCount> by_name{};
   std::array<bool, kCount> by_group{};
@@ -155,6 +162,7 @@ base::Result<void> SetPolicy(const Options& options) {
   const std::lock_guard<std::mutex> lock(change_mutex);
   waiting.clear();
   sealed = false;
+  installed = options;
   for (std::size_t i = 0; i < kCount; ++i) {
     Verdict verdict = kEvents[i].standard;
     if (allowed.by_group[i]) verdict = Verdict::kAllow;
@@ -168,6 +176,19 @@ base::Result<void> SetPolicy(const Options& options) {
   }
   UpdateActions();
   return {};
+}
+
+base::Result<void> CheckSame(const Options& options) {
+  if (options.allow.empty() && options.deny.empty()) return {};
+  const std::lock_guard<std::mutex> lock(change_mutex);
+  if (Sorted(options.allow) == Sorted(installed.allow) &&
+      Sorted(options.deny) == Sorted(installed.deny)) {
+    return {};
+  }
+  return base::Error{
+      "ERR_COLOOP_POLICY",
+      "the process has one sandbox policy, set by its first start: start Python here "
+      "with the same sandbox options or with none"};
 }
 
 void SealPolicy() {

@@ -31,6 +31,9 @@ enum class Action : std::uint8_t {
 // Python.
 [[nodiscard]] base::Result<void> SetPolicy(const Options& options);
 
+// An error unless the options are empty or those of SetPolicy, in any order.
+[[nodiscard]] base::Result<void> CheckSame(const Options& options);
+
 // Puts the denials that SetPolicy kept waiting in force.
 void SealPolicy();
 
