@@ -24,6 +24,10 @@ interface Entry {
   observed: boolean;
 }
 
+// The async contexts that Tasks run in. Nobody passes them on, so they need no identity.
+const scopes: (AsyncResource | undefined)[] = [undefined];
+const freeScopes: number[] = [];
+
 const entries: (Entry | undefined)[] = [undefined]; // id 0 is "none"
 const freeIds: number[] = [];
 const ids = new WeakMap<object, number>();
@@ -36,16 +40,11 @@ export function hostId(value: unknown, kind: number): number {
     const known = ids.get(value);
     if (known !== undefined) return known;
   }
-  const id = newEntry(value, kind);
+  const id = freeIds.pop() ?? entries.length;
+  entries[id] = { value, kind, observed: false };
   if (isObject) ids.set(value, id);
   // Whether it is rejected unseen is told when Python lets go of it; until then it may be awaited.
   if (types.isPromise(value)) value.then(undefined, ignore);
-  return id;
-}
-
-function newEntry(value: unknown, kind: number): number {
-  const id = freeIds.pop() ?? entries.length;
-  entries[id] = { value, kind, observed: false };
   return id;
 }
 
@@ -68,8 +67,12 @@ export function forgetFresh(): void {
   if (fresh.length > 0) fresh = [];
 }
 
-/** Python has let go of these ids. */
-export function release(released: readonly number[]): void {
+/** Python has let go of these objects, and of these async contexts. */
+export function release(released: readonly number[], releasedScopes: readonly number[] = []): void {
+  for (const id of releasedScopes) {
+    scopes[id] = undefined;
+    freeScopes.push(id);
+  }
   for (const id of released) {
     const entry = entries[id];
     if (entry === undefined) continue;
@@ -281,11 +284,11 @@ function operate(operation: number, entry: Entry, args: readonly unknown[]): unk
 export function perform(operation: number, id: number, scope: number, ...args: unknown[]): unknown {
   const entry = entries[id];
   if (entry === undefined) throw new RangeError(`no JavaScript object has the id ${id}`);
-  const resource = scope === 0 ? undefined : entries[scope]?.value;
+  const resource = scopes[scope];
   const result =
-    resource instanceof AsyncResource
-      ? resource.runInAsyncScope(operate, undefined, operation, entry, args)
-      : operate(operation, entry, args);
+    resource === undefined
+      ? operate(operation, entry, args)
+      : resource.runInAsyncScope(operate, undefined, operation, entry, args);
   return encodeResult(result);
 }
 
@@ -312,6 +315,7 @@ export function encodeThrown(thrown: unknown): unknown {
 
 /** The async context of the call that is running, for the Task that it starts: its id. */
 export function openScope(): number {
-  // Not known by identity: nobody passes it on.
-  return newEntry(new AsyncResource("PythonTask"), hostKinds.object);
+  const id = freeScopes.pop() ?? scopes.length;
+  scopes[id] = new AsyncResource("PythonTask");
+  return id;
 }

@@ -23,6 +23,8 @@ class Host {
 
   // A Python object that stood for `id` is gone. Any thread, GIL held.
   virtual void Released(std::uint32_t id) = 0;
+  // No Task or callback runs in the async context `id` any more. Any thread, GIL held.
+  virtual void ScopeReleased(std::uint32_t id) = 0;
 };
 
 }  // namespace coloop::base

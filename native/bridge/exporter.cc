@@ -94,8 +94,7 @@ interp::Owned Exporter::TaskContext() {
   if (result == nullptr) return interp::Owned();
   std::uint32_t id = 0;
   napi_get_value_uint32(data_.env, result, &id);
-  const interp::Owned resource = interp::MakeJsRef(
-      gil_, data_.link, id, static_cast<std::size_t>(convert::HostKind::kObject));
+  const interp::Owned resource = interp::MakeScope(gil_, data_.link, id);
   if (!resource) return interp::Owned();
   return interp::ContextWith(gil_, data_.python.async_resource.get(), resource.get());
 }

@@ -91,9 +91,7 @@ _object* JsHost::PerformHere(const interp::Gil& gil, std::uint32_t operation, st
 std::uint32_t JsHost::ScopeId(const interp::Gil& gil) {
   if (data_.in_synchronous_call) return 0;
   const interp::Owned resource = interp::ContextVariable(gil, data_.python.async_resource.get());
-  std::uint32_t id = 0;
-  if (resource) (void)interp::IsJsRefOf(resource.get(), *data_.link, &id);
-  return id;
+  return resource ? interp::ScopeId(resource.get(), *data_.link) : 0;
 }
 
 bool JsHost::ConvertArguments(const interp::Gil& gil, _object* const* arguments, std::size_t count,
@@ -199,38 +197,49 @@ void JsHost::ServeCalls() {
   }
 }
 
-void JsHost::Released(std::uint32_t id) {
+void JsHost::NoteReleased(std::vector<std::uint32_t>* list, std::uint32_t id) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (refusal_ != nullptr) return;
-  released_.push_back(id);
-  released_count_.store(released_.size());
-  if (released_.size() == 1) data_.WakeThread();
+  list->push_back(id);
+  if (released_count_.fetch_add(1) == 0) data_.WakeThread();
 }
 
-void JsHost::DropReleased(const interp::Gil&) {
+void JsHost::Released(std::uint32_t id) { NoteReleased(&released_, id); }
+void JsHost::ScopeReleased(std::uint32_t id) { NoteReleased(&released_scopes_, id); }
+
+// The ids as a JavaScript array; those that stand for objects only if nothing stands for them now.
+napi_value JsHost::TakeReleased(std::vector<std::uint32_t>* list, bool scopes) {
   std::vector<std::uint32_t> batch;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (released_.empty()) return;
-    batch.swap(released_);
-    released_count_.store(0);
+    batch.swap(*list);
+    released_count_.fetch_sub(batch.size());
   }
-  data_.node_host->EnsureScope();
-  const HandleScope scope(data_.env);
   napi_value ids = nullptr;
-  if (!scope.ok() || napi_create_array(data_.env, &ids) != napi_ok) return;
+  if (napi_create_array(data_.env, &ids) != napi_ok) return nullptr;
   std::uint32_t count = 0;
   for (const std::uint32_t id : batch) {
-    const auto entry = data_.link->entries.find(id);
-    if (entry == data_.link->entries.end() || --entry->second.wrappers > 0) continue;
-    data_.link->entries.erase(entry);
+    if (!scopes) {
+      const auto entry = data_.link->entries.find(id);
+      if (entry == data_.link->entries.end() || --entry->second.wrappers > 0) continue;
+      data_.link->entries.erase(entry);
+    }
     napi_value value = nullptr;
     napi_create_uint32(data_.env, id, &value);
     napi_set_element(data_.env, ids, count++, value);
   }
-  if (count == 0) return;
+  return ids;
+}
+
+void JsHost::DropReleased(const interp::Gil&) {
+  if (released_count_.load() == 0) return;
+  data_.node_host->EnsureScope();
+  const HandleScope scope(data_.env);
+  if (!scope.ok()) return;
+  napi_value arguments[] = {TakeReleased(&released_, false), TakeReleased(&released_scopes_, true)};
+  if (arguments[0] == nullptr || arguments[1] == nullptr) return;
   const JavaScriptCall call(data_);
-  if (data_.CallHelper(Helper::kReleaseHosts, 1, &ids) == nullptr) {
+  if (data_.CallHelper(Helper::kReleaseHosts, 2, arguments) == nullptr) {
     napi_value thrown = nullptr;
     napi_get_and_clear_last_exception(data_.env, &thrown);
   }

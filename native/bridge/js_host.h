@@ -26,6 +26,7 @@ class JsHost final : public base::Host {
   _object* Perform(std::uint32_t operation, std::uint32_t id, _object* const* arguments,
                    std::size_t count) override;
   void Released(std::uint32_t id) override;
+  void ScopeReleased(std::uint32_t id) override;
 
   // The calls of other threads that wait. JavaScript thread, GIL not held.
   void ServeCalls();
@@ -61,7 +62,8 @@ class JsHost final : public base::Host {
                         std::vector<napi_value__*>* converted);
   std::uint32_t ScopeId(const interp::Gil& gil);
   _object* ReadResult(const interp::Gil& gil, napi_value__* result);
-  void RaiseThrown(const interp::Gil& gil);
+  void NoteReleased(std::vector<std::uint32_t>* list, std::uint32_t id);
+  napi_value__* TakeReleased(std::vector<std::uint32_t>* list, bool scopes);
 
   EnvData& data_;
   const std::thread::id thread_;
@@ -69,7 +71,8 @@ class JsHost final : public base::Host {
   std::condition_variable served_;
   std::vector<Call*> waiting_;
   std::vector<std::uint32_t> released_;
-  std::atomic<std::size_t> released_count_{0};  // its size, to be read without the lock
+  std::vector<std::uint32_t> released_scopes_;
+  std::atomic<std::size_t> released_count_{0};  // in both, to be read without the lock
   const char* refusal_ = nullptr;
 };
 

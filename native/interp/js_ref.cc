@@ -19,6 +19,12 @@ struct JsRefObject {
   PyObject* weakrefs;
 };
 
+struct ScopeObject {
+  PyObject_HEAD
+  std::shared_ptr<HostLink> link;
+  std::uint32_t id;
+};
+
 struct OpaqueObject {
   PyObject_HEAD PyObject* value;
 };
@@ -26,6 +32,7 @@ struct OpaqueObject {
 PyTypeObject* js_ref_type = nullptr;
 PyTypeObject* js_function_type = nullptr;
 PyTypeObject* opaque_type = nullptr;
+PyTypeObject* scope_type = nullptr;
 // The classes of `_js.py`, by HostKind.
 std::array<PyTypeObject*, kHostKinds> host_types{};
 PyObject* error_factory = nullptr;  // (JsRef of an Error) -> JsError
@@ -145,6 +152,23 @@ PyType_Slot opaque_slots[] = {
 PyType_Spec opaque_spec = {"_coloop.Opaque", sizeof(OpaqueObject), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, opaque_slots};
 
+void ScopeDealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  auto* scope = reinterpret_cast<ScopeObject*>(self);
+  if (scope->link->host != nullptr) scope->link->host->ScopeReleased(scope->id);
+  scope->link.~shared_ptr();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyType_Slot scope_slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(ScopeDealloc)},
+    {0, nullptr},
+};
+
+PyType_Spec scope_spec = {"_coloop.Scope", sizeof(ScopeObject), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, scope_slots};
+
 PyObject* MakeOpaque(PyObject*, PyObject* value) {
   PyObject* object = opaque_type->tp_alloc(opaque_type, 0);
   if (object == nullptr) return nullptr;
@@ -206,6 +230,21 @@ Owned MakeJsRef(const Gil&, const std::shared_ptr<HostLink>& link, std::uint32_t
   return Owned(object);
 }
 
+Owned MakeScope(const Gil&, const std::shared_ptr<HostLink>& link, std::uint32_t id) {
+  PyObject* object = scope_type->tp_alloc(scope_type, 0);
+  if (object == nullptr) return Owned();
+  auto* scope = reinterpret_cast<ScopeObject*>(object);
+  new (&scope->link) std::shared_ptr<HostLink>(link);
+  scope->id = id;
+  return Owned(object);
+}
+
+std::uint32_t ScopeId(PyObject* object, const HostLink& link) {
+  if (Py_TYPE(object) != scope_type) return 0;
+  const auto* scope = reinterpret_cast<ScopeObject*>(object);
+  return scope->link.get() == &link ? scope->id : 0;
+}
+
 Owned MakeJsError(const Gil&, PyObject* error_ref) {
   return Owned(PyObject_CallOneArg(error_factory, error_ref));
 }
@@ -231,7 +270,8 @@ bool AddJsRefToModule(const Gil&, PyObject* module) {
   js_function_type =
       reinterpret_cast<PyTypeObject*>(PyType_FromSpecWithBases(&js_function_spec, bases.get()));
   opaque_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&opaque_spec));
-  if (js_function_type == nullptr || opaque_type == nullptr) return false;
+  scope_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&scope_spec));
+  if (js_function_type == nullptr || opaque_type == nullptr || scope_type == nullptr) return false;
   return PyModule_AddType(module, js_ref_type) == 0 &&
          PyModule_AddType(module, js_function_type) == 0 &&
          PyModule_AddType(module, opaque_type) == 0 &&

@@ -126,6 +126,7 @@ bool IsDone(PyObject* future) {
 Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, PyObject* context,
                    bool eager, std::unique_ptr<base::Completion> completion) {
   Owned future;
+  bool fresh = false;  // a new Task that has not run cannot be done
   if (!PyCoro_CheckExact(awaitable)) {
     future = Owned::NewRef(awaitable);
   } else if (kEagerTasks && eager) {
@@ -133,9 +134,10 @@ Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, 
     future = MakeTask(loop, awaitable, context, true);
   } else {
     future = MakeTask(loop, awaitable, context, false);
+    fresh = true;
   }
   if (!future) return future;
-  if (IsDone(future.get())) {
+  if (!fresh && IsDone(future.get())) {
     Settle(gil, future.get(), *completion);
     return future;
   }
