@@ -111,7 +111,9 @@ export class Encoder {
     }
     if (Array.isArray(value)) return this.#seenBefore(value) ?? this.#list(value);
     const prototype = Object.getPrototypeOf(value) as object | null;
-    if (prototype === null || prototype === Object.prototype) return this.#plain(value);
+    if (prototype === null || prototype === Object.prototype) {
+      return isThenable(value) ? this.#host(value, hostKinds.promise) : this.#plain(value);
+    }
     return (
       this.#special(value) ??
       (isForeignPlain(prototype) ? this.#plain(value) : this.#byReference(value))
@@ -260,6 +262,10 @@ export class Encoder {
 const mapEntries = Map.prototype.entries;
 const setValues = Set.prototype.values;
 const dateTime = Date.prototype.getTime;
+
+function isThenable(value: object): boolean {
+  return typeof (value as { then?: unknown }).then === "function";
+}
 
 // An object literal of another realm (a vm context).
 function isForeignPlain(prototype: object): boolean {

@@ -202,7 +202,14 @@ async function subscribe(
     ok = false;
     value = error;
   }
-  settle(ok, value);
+  try {
+    settle(ok, value);
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code === "ERR_COLOOP_CONVERSION") settle(false, error);
+    // The others say that whoever waited is gone: its loop was closed.
+    else if (typeof code !== "string" || !code.startsWith("ERR_COLOOP_")) throw error;
+  }
 }
 
 async function nextItem(iterator: AsyncIterator<unknown>): Promise<[boolean, unknown]> {

@@ -1,6 +1,7 @@
 // Building Python objects from the calls of a source.
 #include "convert/python_sink.h"
 
+#define PY_SSIZE_T_CLEAN  // sizes of "#" in formats are Py_ssize_t
 #include <Python.h>
 #include <datetime.h>
 
