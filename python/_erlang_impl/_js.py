@@ -312,7 +312,10 @@ async def settled(promise: JsPromise) -> Any:
         )
     future: asyncio.Future[Any] = loop.create_future()
     promise._perform(_SUBSCRIBE, _settler(loop, future, on_javascript_thread is loop))
-    return await future
+    try:
+        return await future
+    finally:
+        del future  # an exception holds this frame, and the future the exception: no cycle
 
 
 def wait(promise: JsPromise) -> Any:
