@@ -1,0 +1,23 @@
+// Loading libpython into Node so that its extensions keep their own OpenSSL and zlib.
+//
+// Node exports the symbols of the libraries that are linked into it. Loaded plainly, Python's
+// extensions bind to those. In isolated mode the libraries that libpython needs are loaded first with
+// RTLD_DEEPBIND, and extensions are loaded so later; libpython itself is not, since it shares `environ`
+// and the standard streams with the process.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace coloop::loader {
+
+struct Loaded {
+  bool isolated = false;
+  std::string reason;  // why it is isolated or plain
+};
+
+// Process-wide, once; the same library again gives the same answer. Any thread.
+[[nodiscard]] base::Result<Loaded> Load(const std::string& library, bool plain);
+
+}  // namespace coloop::loader
