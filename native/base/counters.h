@@ -15,7 +15,7 @@ enum class Live : std::size_t {
   kDeferred,  // promises not settled yet
   kBuffer,    // ArrayBuffers pinned by a memoryview, Python buffers pinned by a view
   kWatch,     // watched descriptors
-  kTimer,     // timers in a heap
+  kTimer,     // timers that are not cancelled
   kLoop,      // native loops
   kUvHandle,  // open libuv handles of ours
   kCount,

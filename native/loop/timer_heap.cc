@@ -24,6 +24,7 @@ interp::Owned TimerHeap::Pop() {
 
 void TimerHeap::Cancelled(Dead dead) {
   ++cancelled_;
+  base::CountLive(base::Live::kTimer, -1);
   if (entries_.size() < kPurgeFrom || 2 * cancelled_ < entries_.size()) return;
   // Handles are dropped after the heap is whole again: a drop may run Python.
   std::vector<Entry> kept;
@@ -34,14 +35,19 @@ void TimerHeap::Cancelled(Dead dead) {
   entries_.swap(kept);
   std::make_heap(entries_.begin(), entries_.end(), Later());
   cancelled_ = 0;
-  base::CountLive(base::Live::kTimer, -static_cast<std::int64_t>(dropped.size()));
 }
 
 void TimerHeap::Clear() {
+  base::CountLive(base::Live::kTimer, -static_cast<std::int64_t>(live()));
   std::vector<Entry> dropped;
   dropped.swap(entries_);
   cancelled_ = 0;
-  base::CountLive(base::Live::kTimer, -static_cast<std::int64_t>(dropped.size()));
+}
+
+void TimerHeap::PoppedCancelled() {
+  if (cancelled_ == 0) return;
+  --cancelled_;
+  base::CountLive(base::Live::kTimer, 1);  // Pop has counted it, and Cancelled before
 }
 
 }  // namespace coloop::loop

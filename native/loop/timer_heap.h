@@ -23,9 +23,7 @@ class TimerHeap {
   // One of the handles was cancelled; purges when there are many such.
   void Cancelled(Dead dead);
   // A cancelled handle was popped.
-  void PoppedCancelled() {
-    if (cancelled_ > 0) --cancelled_;
-  }
+  void PoppedCancelled();
   void Clear();
 
   template <typename Visit>
