@@ -80,10 +80,11 @@ function functionOf(module: string, name: string): PyProxy {
 
 /** Python on the host loop with one set of globals. */
 export class HostContext implements PythonContext {
-  readonly #namespace: PyProxy | null;
+  /** The module whose names are the globals. */
+  readonly globals: PyProxy;
 
-  constructor(namespace: PyProxy | null) {
-    this.#namespace = namespace;
+  constructor(globals: PyProxy) {
+    this.globals = globals;
   }
 
   async call<T = unknown>(
@@ -135,7 +136,7 @@ export class HostContext implements PythonContext {
   }
 
   async close(_options?: CloseOptions): Promise<void> {
-    this.#namespace?.$dispose();
+    this.globals.$dispose();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -146,14 +147,14 @@ export class HostContext implements PythonContext {
   evalSync<T = unknown>(expression: string, locals?: Locals): T {
     checkString(expression, "the expression");
     checkLocals(locals);
-    return python().evaluate(expression, locals ?? null, this.#namespace) as T;
+    return python().evaluate(expression, locals ?? null, this.globals) as T;
   }
 
   /** Runs statements. */
   execSync(code: string, locals?: Locals): void {
     if (typeof code !== "string") checkString(code, "the code");
     checkLocals(locals);
-    python().execute(code, locals ?? null, this.#namespace);
+    python().execute(code, locals ?? null, this.globals);
   }
 
   #run(
@@ -164,6 +165,6 @@ export class HostContext implements PythonContext {
   ): unknown {
     checkLocals(locals);
     checkOptions(options, "eval and exec", { signal: "signal", timeout: "milliseconds" });
-    return withOptions(libraryHandle(name), options)(code, locals ?? null, this.#namespace);
+    return withOptions(libraryHandle(name), options)(code, locals ?? null, this.globals);
   }
 }

@@ -24,6 +24,7 @@ const names = {
   importModule: "import_module",
   iterator: "iterator",
   length: "length",
+  mainNamespace: "main_namespace",
   names: "names",
   newNamespace: "new_namespace",
   next: "next_item",

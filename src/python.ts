@@ -115,10 +115,13 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
   readonly version: string;
   /** The interpreter that this one is: Python's `sys.executable`. */
   readonly executable: string;
-  readonly #context = new HostContext(null);
+  readonly #context: HostContext;
 
   private constructor(interpreter: Interpreter) {
     super();
+    // The interpreter is shared, so a Worker's names are its own.
+    const globals = isMainThread ? python().mainNamespace() : python().newNamespace();
+    this.#context = new HostContext(globals as PyProxy);
     this.version = interpreter.version;
     this.executable = interpreter.executable;
   }
@@ -191,9 +194,9 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     this.#context.execSync(code, locals);
   }
 
-  /** The shared namespace of `eval` and `exec`: a proxy of `__main__`. */
+  /** The names that `eval` and `exec` share: on the main thread the module `__main__`. */
   get globals(): PyProxy {
-    return this.import("__main__");
+    return this.#context.globals;
   }
 
   /** The asyncio loop that runs on Node's: a proxy of the `ErlangEventLoop`. */

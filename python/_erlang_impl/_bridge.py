@@ -13,6 +13,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import _coloop
@@ -36,6 +37,8 @@ def connect(loop: Any, on_error: Callable[..., Any]) -> None:
 
     def call_exception_handler(context: dict[str, Any]) -> None:
         handle(context)
+        if not on_error._alive:
+            return
         on_error(str(context.get("message", "")), context.get("exception"), _coloop.opaque(context))
 
     loop.call_exception_handler = call_exception_handler
@@ -45,18 +48,18 @@ def import_module(name: str) -> Any:
     return _coloop.opaque(importlib.import_module(name))
 
 
+def main_namespace() -> Any:
+    return _coloop.opaque(sys.modules["__main__"])
+
+
 def new_namespace() -> Any:
-    return _coloop.opaque({"__name__": "__coloop__", "__builtins__": __builtins__})
-
-
-def _globals(namespace: dict[str, Any] | None) -> dict[str, Any]:
-    return sys.modules["__main__"].__dict__ if namespace is None else namespace
+    return _coloop.opaque(ModuleType("__coloop__"))
 
 
 def _scope(
-    namespace: dict[str, Any] | None, variables: dict[str, Any] | None
+    namespace: ModuleType, variables: dict[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    shared = _globals(namespace)
+    shared = namespace.__dict__
     return shared, shared if variables is None else variables
 
 

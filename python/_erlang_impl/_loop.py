@@ -8,6 +8,7 @@ methods stand on the native watches.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 import threading
 import weakref
@@ -115,6 +116,13 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
 
     def _end_hosted(self) -> None:
         """What the native close needs before it: Python's own parts of a hosted loop end."""
+        for task in asyncio.all_tasks(self):
+            # Nothing will run it any more, and nobody can be told of that.
+            task._log_destroy_pending = False
+            coroutine = task.get_coro()
+            if inspect.iscoroutine(coroutine):
+                if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                    coroutine.close()
         sys.set_asyncgen_hooks(firstiter=None, finalizer=None)
         self._set_coroutine_origin_tracking(False)
         self._executor_shutdown_called = True

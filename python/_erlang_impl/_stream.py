@@ -90,9 +90,19 @@ class Stream:
 
     async def close(self) -> None:
         """Ends a generator: its `aclose()`."""
+        ahead = self._error
         await self._stop_reading()
         self._end = True
         self._items = []
+        error, self._error = self._error, None
+        if ahead is not None:
+            context = {
+                "message": "an async iterator failed ahead of its consumer, which has left",
+                "exception": ahead,
+            }
+            asyncio.get_running_loop().call_exception_handler(context)
+        elif error is not None:
+            raise error
         aclose = getattr(self._iterator, "aclose", None)
         if aclose is not None:
             await aclose()

@@ -1,8 +1,10 @@
 // A policy of one's own: allowed, denied, tightened. In a process of its own, since nothing loosens it.
 
+import { once } from "node:events";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Python } from "../../src/index.js";
 
@@ -47,9 +49,31 @@ test("another policy is an error", async () => {
   });
 });
 
+test.each([
+  ["the same policy", sandbox, "sandboxed: True"],
+  ["none", {}, "sandboxed: True"],
+  ["another", { allow: ["signals"] }, "ERR_COLOOP_POLICY"],
+])("a Worker with options of %s", async (_, options, expected) => {
+  const code = `
+    const { parentPort, workerData } = require("node:worker_threads");
+    import(workerData.library)
+      .then(({ Python }) => Python.start({ sandbox: workerData.options }))
+      .then(
+        (py) => "sandboxed: " + py.evalSync("str(__import__('coloop._sandbox')._sandbox.is_sandboxed())"),
+        (error) => error.code,
+      )
+      .then((answer) => parentPort.postMessage(answer));
+  `;
+  const library = new URL("../../dist/index.js", import.meta.url).href;
+  const worker = new Worker(code, { eval: true, workerData: { library, options } });
+  const [answer] = await once(worker, "message");
+  expect(answer).toBe(expected);
+  await worker.terminate();
+});
+
 test("what is denied is refused", async () => {
   const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
+  await once(server, "listening");
   const { port } = server.address() as { port: number };
   expect(() =>
     py.execSync("import socket; socket.create_connection(('127.0.0.1', port))", { port }),

@@ -103,13 +103,13 @@ test("a signal that Python wanted stays Node's", async () => {
 });
 
 test("the remedy that the message names works", async () => {
-  py.register("run", async (file: string, args: string[]) => {
+  py.register("execute", async (file: string, args: string[]) => {
     const { stdout } = await promisify(execFile)(file, args);
     return stdout;
   });
-  await py.exec("import coloop\noutput = await coloop.async_call('run', 'echo', ['hello'])");
+  await py.exec("import coloop\noutput = await coloop.async_call('execute', 'echo', ['hello'])");
   expect(py.evalSync("output")).toBe("hello\n");
-  py.unregister("run");
+  py.unregister("execute");
 });
 
 test("what falls back softly goes on", () => {
