@@ -45,6 +45,7 @@ void ResolveSymbols() {
     if (handle != nullptr) handles.push_back(handle);
   }
   std::vector<Address>& addresses = Addresses();
+  addresses.clear();
   for (void* handle : handles) {
     for (const Symbol& symbol : kSymbols) {
       const void* address = dlsym(handle, symbol.name);

@@ -62,7 +62,6 @@ std::array<std::atomic<Action>, kCount> actions;
 std::mutex change_mutex;       // serialises all changes
 std::vector<EventId> waiting;  // guarded by change_mutex: denied as soon as Seal is called
 Options installed;             // guarded by change_mutex
-bool sealed = false;           // guarded by change_mutex
 
 // These pass or not by what their arguments say, whose own verdict is that of another event.
 bool NeedsInspection(EventId event) {
@@ -161,7 +160,6 @@ base::Result<void> SetPolicy(const Options& options) {
   const Selection& denied = deny.value();
   const std::lock_guard<std::mutex> lock(change_mutex);
   waiting.clear();
-  sealed = false;
   installed = options;
   for (std::size_t i = 0; i < kCount; ++i) {
     Verdict verdict = kEvents[i].standard;
@@ -193,7 +191,6 @@ base::Result<void> CheckSame(const Options& options) {
 
 void SealPolicy() {
   const std::lock_guard<std::mutex> lock(change_mutex);
-  sealed = true;
   for (const EventId event : waiting) {
     verdicts[event].store(Verdict::kDeny, std::memory_order_relaxed);
   }
@@ -207,11 +204,8 @@ base::Result<void> TightenPolicy(const std::vector<std::string>& deny) {
   const Selection& denied = selection.value();
   const std::lock_guard<std::mutex> lock(change_mutex);
   for (std::size_t i = 0; i < kCount; ++i) {
-    if (!denied.by_name[i] && !denied.by_group[i]) continue;
-    if (sealed || kEvents[i].standard == Verdict::kDeny) {
+    if (denied.by_name[i] || denied.by_group[i]) {
       verdicts[i].store(Verdict::kDeny, std::memory_order_relaxed);
-    } else {
-      waiting.push_back(static_cast<EventId>(i));
     }
   }
   UpdateActions();

@@ -37,7 +37,7 @@ enum class Action : std::uint8_t {
 // Puts the denials that SetPolicy kept waiting in force.
 void SealPolicy();
 
-// Denies more; nothing undoes it. Any thread. An unknown name changes nothing at all.
+// Denies more, at once; nothing undoes it. Any thread. An unknown name changes nothing at all.
 [[nodiscard]] base::Result<void> TightenPolicy(const std::vector<std::string>& deny);
 
 // kUnknownEvent for a name that is not in the table. Some nanoseconds; allocates nothing.
