@@ -1,6 +1,7 @@
 // sandbox: names to verdicts, without Python.
 #include "sandbox/policy.h"
 
+#include <cstddef>
 #include <string>
 
 #include "sandbox/ctypes_symbols.h"
@@ -32,10 +33,12 @@ class Policy {
   ~Policy() { EXPECT(SetPolicy(Options{}).ok()); }
   Policy(const Policy&) = delete;
   Policy& operator=(const Policy&) = delete;
+  Policy(Policy&&) = delete;
+  Policy& operator=(Policy&&) = delete;
 };
 
 TEST(policy_finds_every_event_and_nothing_else) {
-  for (EventId i = 0; i < kEvents.size(); ++i) {
+  for (std::size_t i = 0; i < kEvents.size(); ++i) {
     const std::string name(kEvents[i].name);
     EXPECT(FindEvent(name.c_str()) == i);
     EXPECT(FindEvent((name + "x").c_str()) == kUnknownEvent);
@@ -49,8 +52,8 @@ TEST(policy_finds_every_event_and_nothing_else) {
 
 TEST(policy_without_options_is_the_table) {
   const Policy policy(Options{});
-  for (EventId i = 0; i < kEvents.size(); ++i) {
-    EXPECT(Denied(i) == (kEvents[i].standard == Verdict::kDeny));
+  for (std::size_t i = 0; i < kEvents.size(); ++i) {
+    EXPECT(Denied(static_cast<EventId>(i)) == (kEvents[i].standard == Verdict::kDeny));
   }
   EXPECT(ActionOf(IdOf("os.fork")) == Action::kRefuse);
   EXPECT(ActionOf(IdOf("open")) == Action::kPass);
