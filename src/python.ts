@@ -259,7 +259,9 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     connectLibrary(undefined);
     forgetNames();
     binding().close();
-    await turn(); // the loop's handles close in Node's close phase
+    // The loop's handles close in Node's close phase, which comes after that of `setImmediate`.
+    await turn();
+    await turn();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

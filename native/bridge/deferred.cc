@@ -3,6 +3,9 @@
 
 #include <node_api.h>
 
+#include <thread>
+#include <utility>
+
 #include "base/counters.h"
 #include "bridge/env_data.h"
 #include "bridge/exporter.h"
@@ -11,34 +14,60 @@
 
 namespace coloop::bridge {
 
-Deferred::Deferred(EnvData& data, const interp::Gil& gil)
-    : data_(data), gil_(gil), link_(data.link) {}
+Deferred::Deferred(EnvData& data, const interp::Gil& gil) : data_(data), gil_(gil) {}
 
-bool Deferred::EnvironmentLives() const {
-  return link_->host != nullptr && data_.js_host->thread() == std::this_thread::get_id();
-}
+bool Deferred::OnThread() const { return data_.js_host->thread() == std::this_thread::get_id(); }
 
 bool Deferred::Create(napi_value* promise) {
   if (napi_create_promise(data_.env, &deferred_, promise) != napi_ok) return false;
   base::CountLive(base::Live::kDeferred, 1);
+  data_.deferreds.open.insert(this);
   return true;
+}
+
+napi_deferred Deferred::Take() {
+  napi_deferred deferred = std::exchange(deferred_, nullptr);
+  if (deferred == nullptr) return nullptr;
+  base::CountLive(base::Live::kDeferred, -1);
+  data_.deferreds.open.erase(this);
+  return deferred;
 }
 
 Deferred::~Deferred() {
   if (deferred_ == nullptr) return;
-  base::CountLive(base::Live::kDeferred, -1);
-  if (!EnvironmentLives()) return;
-  data_.node_host->EnsureScope();
+  data_.deferreds.dropped.push_back(Take());
+  if (OnThread()) {
+    RejectDropped(data_, gil_);
+  } else {
+    data_.WakeThread();
+  }
+}
+
+void RejectDropped(EnvData& data, const interp::Gil&) {
+  if (data.deferreds.dropped.empty()) return;
+  std::vector<napi_deferred> dropped;
+  dropped.swap(data.deferreds.dropped);
+  data.node_host->EnsureScope();
   napi_handle_scope scope = nullptr;
-  if (napi_open_handle_scope(data_.env, &scope) != napi_ok) return;
-  napi_value error =
-      OwnError(data_, "ERR_COLOOP_CLOSED", "the loop was closed before this settled");
-  if (error != nullptr) napi_reject_deferred(data_.env, deferred_, error);
-  napi_close_handle_scope(data_.env, scope);
+  if (napi_open_handle_scope(data.env, &scope) != napi_ok) return;
+  for (napi_deferred deferred : dropped) {
+    napi_value error =
+        OwnError(data, "ERR_COLOOP_CLOSED", "the loop was closed before this settled");
+    if (error != nullptr) napi_reject_deferred(data.env, deferred, error);
+  }
+  napi_close_handle_scope(data.env, scope);
+}
+
+void RejectOpen(EnvData& data, const interp::Gil& gil, bool javascript_lives) {
+  for (Deferred* deferred : std::unordered_set<Deferred*>(data.deferreds.open)) {
+    data.deferreds.dropped.push_back(deferred->Take());
+  }
+  if (javascript_lives) RejectDropped(data, gil);
+  data.deferreds.dropped.clear();
 }
 
 void Deferred::Settle(_object* value, bool is_error) {
-  if (!EnvironmentLives()) return;
+  if (deferred_ == nullptr || !OnThread()) return;
   data_.node_host->EnsureScope();
   napi_handle_scope scope = nullptr;
   if (napi_open_handle_scope(data_.env, &scope) != napi_ok) return;
@@ -46,9 +75,7 @@ void Deferred::Settle(_object* value, bool is_error) {
   napi_value converted = is_error ? exporter.Exception(value) : exporter.Convert(value);
   const bool rejected = is_error || converted == nullptr;
   if (converted == nullptr) converted = exporter.FailureAsError();
-  napi_deferred deferred = deferred_;
-  deferred_ = nullptr;
-  base::CountLive(base::Live::kDeferred, -1);
+  napi_deferred deferred = Take();
   if (converted != nullptr) {
     rejected ? napi_reject_deferred(data_.env, deferred, converted)
              : napi_resolve_deferred(data_.env, deferred, converted);

@@ -1,11 +1,11 @@
 // A Completion that settles a promise.
 #pragma once
 
-#include <memory>
+#include <unordered_set>
+#include <vector>
 
 #include "base/completion.h"
 #include "interp/gil.h"
-#include "interp/js_ref.h"
 
 struct napi_value__;
 struct napi_deferred__;
@@ -14,22 +14,38 @@ namespace coloop::bridge {
 
 class EnvData;
 
+class Deferred;
+
+// The promises of one environment that are not settled. GIL held throughout.
+struct OpenDeferreds {
+  std::unordered_set<Deferred*> open;
+  std::vector<napi_deferred__*> dropped;  // by another thread's garbage collection
+};
+
+// JavaScript thread: rejects what other threads dropped.
+void RejectDropped(EnvData& data, const interp::Gil& gil);
+// JavaScript thread, at the end of Python in this environment: rejects all. With JavaScript gone
+// nobody is told.
+void RejectOpen(EnvData& data, const interp::Gil& gil, bool javascript_lives);
+
 class Deferred final : public base::Completion {
  public:
   Deferred(EnvData& data, const interp::Gil& gil);
-  // Not settled: the loop was closed under it. The promise is rejected if JavaScript can still run;
-  // the Task may be collected on another thread, or after the environment has ended.
+  // Not settled: the Task was collected, on whichever thread. The promise is rejected.
   ~Deferred() override;
 
   [[nodiscard]] bool Create(napi_value__** promise);
   void Settle(_object* value, bool is_error) override;
 
  private:
-  [[nodiscard]] bool EnvironmentLives() const;
+  friend void RejectOpen(EnvData& data, const interp::Gil& gil, bool javascript_lives);
 
-  EnvData& data_;
+  [[nodiscard]] bool OnThread() const;
+  // The promise's own half: what is left here settles nothing any more.
+  [[nodiscard]] napi_deferred__* Take();
+
+  EnvData& data_;  // gone when deferred_ is null
   const interp::Gil gil_;
-  std::shared_ptr<interp::HostLink> link_;  // says whether data_ is still there
   napi_deferred__* deferred_ = nullptr;
 };
 

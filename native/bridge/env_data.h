@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "bridge/deferred.h"
 #include "bridge/helpers.h"
 #include "bridge/proxy_table.h"
 #include "interp/gil.h"
@@ -53,6 +54,7 @@ class EnvData {
   napi_env__* env;
   std::array<napi_ref__*, kHelperCount> helpers{};
   ProxyTable proxies;
+  OpenDeferreds deferreds;
   std::shared_ptr<interp::HostLink> link;
   std::shared_ptr<JsHost> js_host;
   std::unique_ptr<NodeHost> node_host;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "bridge/deferred.h"
 #include "bridge/entry.h"
 #include "bridge/env_data.h"
 #include "bridge/js_host.h"
@@ -114,10 +115,11 @@ void OnUvOwnerClosed(void* argument) {
   napi_remove_async_cleanup_hook(hook);
 }
 
-// Everything of this environment that Python knows ends here. JavaScript may be gone already.
-void CloseEnvironment(EnvData& data, const interp::Gil& gil) {
+// Everything of this environment that Python knows ends here.
+void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_lives) {
   data.js_host->Refuse("Python was closed in this JavaScript environment");
   loop::SetThreadService(nullptr);
+  RejectOpen(data, gil, javascript_lives);
   loop::CloseHosted(gil, data.loop_object.get(), OnUvOwnerClosed, &data);
   data.loop = nullptr;
   data.loop_object.reset();
@@ -139,7 +141,7 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* argument) {
       napi_remove_async_cleanup_hook(hook);
       return;
     }
-    if (data->started()) CloseEnvironment(*data, acquire.gil());
+    if (data->started()) CloseEnvironment(*data, acquire.gil(), false);
   }
   data->ending = true;
   ++data->open_uv_owners;
@@ -230,7 +232,7 @@ napi_value Close(napi_env env, napi_callback_info) {
   EnvData& data = *DataOf(env);
   if (!data.started()) return nullptr;
   const interp::GilAcquire acquire;
-  if (acquire.ok()) CloseEnvironment(data, acquire.gil());
+  if (acquire.ok()) CloseEnvironment(data, acquire.gil(), true);
   return nullptr;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/counters.h"
+#include "bridge/deferred.h"
 #include "bridge/env_data.h"
 #include "bridge/js_host.h"
 
@@ -103,6 +104,7 @@ void NodeHost::Serve() {
   if (!acquire.ok()) return;
   data_.proxies.DropCollected(acquire.gil());
   data_.js_host->DropReleased(acquire.gil());
+  RejectDropped(data_, acquire.gil());
 }
 
 }  // namespace coloop::bridge

@@ -1,5 +1,5 @@
-// Timers by time, first come first served among equals. A cancelled one stays until it is due or until
-// half of the heap is cancelled. GIL held throughout.
+// Timers by time, first come first served among equals. A cancelled one stays until it is due or
+// until half of the heap is cancelled. GIL held throughout.
 #pragma once
 
 #include <cstddef>
