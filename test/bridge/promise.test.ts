@@ -1,4 +1,4 @@
-import { PythonError, type PyProxy } from "coloop";
+import { type PyProxy, PythonError } from "coloop";
 import { describe, expect, test } from "vitest";
 import { checkLeaks, rejection, startPython } from "../fixtures/py2/start.js";
 import { mustCall } from "../helpers/must-call.js";

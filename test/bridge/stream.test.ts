@@ -1,6 +1,6 @@
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { type LoopError, PythonError, type PyProxy } from "coloop";
+import { type LoopError, type PyProxy, PythonError } from "coloop";
 import { afterEach, describe, expect, test } from "vitest";
 import { checkLeaks, rejection, startPython, until } from "../fixtures/py2/start.js";
 import { mustCall } from "../helpers/must-call.js";
