@@ -16,6 +16,7 @@ export interface NativeStartOptions {
   readonly packageFolder: string;
   readonly deepBind: boolean;
   readonly mainThread: boolean;
+  readonly threadId: number;
   readonly allow: readonly string[];
   readonly deny: readonly string[];
 }
@@ -30,7 +31,9 @@ export interface Binding {
   loop(): unknown;
   close(): void;
   /** Python's exit sequence; `grace` in milliseconds. */
-  exit(grace: number): void;
+  exit(grace: number, code: number): void;
+  /** Interrupts Python on the thread of a Worker. */
+  interrupt(threadId: number): void;
   /** Runs what other threads wait for. */
   serve(): void;
   runtimeVersion(): string;

@@ -2,7 +2,7 @@
 
 import { EventEmitter } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
-import { isMainThread } from "node:worker_threads";
+import { isMainThread, threadId, Worker } from "node:worker_threads";
 import { type Binding, binding, loadBinding, packageFolder, useBinding } from "./binding.js";
 import type { CallOptions, RunOptions } from "./call.js";
 import { type CloseOptions, HostContext, type Locals, type PythonContext } from "./context.js";
@@ -13,6 +13,7 @@ import type { StreamOptions } from "./iterate.js";
 import { connectLibrary, python } from "./library.js";
 import { checkOptions, checkString } from "./options.js";
 import { forgetNames, handleOf, makeProxy, type PyProxy } from "./proxy.js";
+import { type SandboxOptions, type SandboxPolicy, sandboxPolicy } from "./sandbox.js";
 
 /** Options of `Python.start`. */
 export interface StartOptions {
@@ -22,7 +23,7 @@ export interface StartOptions {
    */
   python?: string;
   /** Events or groups of docs/sandbox.md that are allowed or denied besides the defaults. */
-  sandbox?: { allow?: readonly string[]; deny?: readonly string[] };
+  sandbox?: SandboxOptions;
   /** Milliseconds that Python's threads and exit handlers get at the process's end. Default 2000. */
   exitGrace?: number;
 }
@@ -96,17 +97,30 @@ function setUpOnce(native: Binding): void {
   native.setup(helpers);
   // Threads that wait for JavaScript are work that the loop does not know of.
   process.on("beforeExit", () => native.serve());
-  if (isMainThread) process.on("exit", () => native.exit(exitGrace));
+  if (isMainThread) process.on("exit", (code) => native.exit(exitGrace, code));
+  interruptTerminated(native);
 }
 
-function startOptionsKey(options: StartOptions, interpreter: Interpreter): string {
-  const { allow = [], deny = [] } = options.sandbox ?? {};
-  return JSON.stringify([
-    interpreter.executable,
-    interpreter.library,
-    [...allow].sort(),
-    [...deny].sort(),
-  ]);
+const interruptEvery = 50;
+
+/** `worker.terminate()` waits until Python returns in the Worker, so that makes Python return. */
+function interruptTerminated(native: Binding): void {
+  const { terminate } = Worker.prototype;
+  Worker.prototype.terminate = async function (this: Worker): Promise<number> {
+    const { threadId: id } = this;
+    const ended = terminate.call(this);
+    const timer = setInterval(() => native.interrupt(id), interruptEvery);
+    native.interrupt(id);
+    try {
+      return await ended;
+    } finally {
+      clearInterval(timer);
+    }
+  };
+}
+
+function startOptionsKey(policy: SandboxPolicy, interpreter: Interpreter): string {
+  return JSON.stringify([interpreter.executable, interpreter.library, policy.allow, policy.deny]);
 }
 
 /** CPython on this environment's loop. */
@@ -142,12 +156,9 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
       sandbox: "object",
       exitGrace: "milliseconds",
     });
-    checkOptions(options.sandbox ?? {}, "Python.start's sandbox", {
-      allow: "strings",
-      deny: "strings",
-    });
+    const policy = sandboxPolicy(options.sandbox);
     const interpreter = discoverInterpreter(options.python);
-    const key = startOptionsKey(options, interpreter);
+    const key = startOptionsKey(policy, interpreter);
     if (running !== undefined) {
       if (running.key === key) return running.handle;
       throw new ColoopError(
@@ -165,8 +176,8 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
       packageFolder,
       deepBind: mode === "isolated",
       mainThread: isMainThread,
-      allow: options.sandbox?.allow ?? [],
-      deny: options.sandbox?.deny ?? [],
+      threadId,
+      ...policy,
     }) as PyProxy;
     connectLibrary(bridge);
     setMissing(handleOf(bridge.$attr("MISSING", { ref: true })) as number);

@@ -71,6 +71,8 @@ class EnvData {
   bool main_thread = false;
   int open_uv_owners = 0;  // NodeHost and the loop, until libuv has let go of their handles
   bool ending = false;     // the cleanup hook waits for them
+  bool abandoned = false;  // past the exit sequence: what Python knows of it is left as it is
+  int thread_number = 0;   // JavaScript's threadId
 };
 
 [[nodiscard]] EnvData* DataOf(napi_env__* env);

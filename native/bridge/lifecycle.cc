@@ -4,6 +4,7 @@
 #include <node_api.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -41,7 +42,14 @@ struct StartOptions {
   interp::InterpreterConfig interpreter;
   sandbox::Options sandbox;
   bool main_thread = false;
+  int thread_number = 0;
 };
+
+// Python's ident of each Worker's thread, by JavaScript's threadId. Guarded by the GIL.
+std::map<int, unsigned long>& WorkerThreads() {
+  static std::map<int, unsigned long> threads;
+  return threads;
+}
 
 std::string Text(napi_env env, napi_value value) {
   std::size_t length = 0;
@@ -75,6 +83,7 @@ StartOptions ReadOptions(napi_env env, napi_value object) {
   options.interpreter.package_folder = Text(env, Property(env, object, "packageFolder"));
   napi_get_value_bool(env, Property(env, object, "deepBind"), &options.interpreter.deep_bind);
   napi_get_value_bool(env, Property(env, object, "mainThread"), &options.main_thread);
+  napi_get_value_int32(env, Property(env, object, "threadId"), &options.thread_number);
   options.sandbox.allow = Texts(env, Property(env, object, "allow"));
   options.sandbox.deny = Texts(env, Property(env, object, "deny"));
   return options;
@@ -82,7 +91,7 @@ StartOptions ReadOptions(napi_env env, napi_value object) {
 
 Result<void> StartProcess(const StartOptions& options) {
   const std::lock_guard<std::mutex> lock(process_mutex);
-  if (process_started) return {};
+  if (process_started) return sandbox::CheckInstalled(options.sandbox);
   if (!options.main_thread) {
     return base::Error{"ERR_COLOOP_WORKER_FIRST",
                        "Python.start() must run on the main thread before a Worker uses it"};
@@ -109,9 +118,11 @@ Result<void> StartProcess(const StartOptions& options) {
 void OnUvOwnerClosed(void* argument) {
   auto* data = static_cast<EnvData*>(argument);
   if (--data->open_uv_owners > 0 || !data->ending) return;
-  if (!data->main_thread) interp::DetachThread();
   napi_async_cleanup_hook_handle hook = data->cleanup;
-  delete data;
+  if (!data->abandoned) {
+    if (!data->main_thread) interp::DetachThread();
+    delete data;
+  }
   napi_remove_async_cleanup_hook(hook);
 }
 
@@ -119,6 +130,7 @@ void OnUvOwnerClosed(void* argument) {
 void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_lives) {
   data.js_host->Refuse("Python was closed in this JavaScript environment");
   loop::SetThreadService(nullptr);
+  WorkerThreads().erase(data.thread_number);
   RejectOpen(data, gil, javascript_lives);
   loop::CloseHosted(gil, data.loop_object.get(), OnUvOwnerClosed, &data);
   data.loop = nullptr;
@@ -132,16 +144,26 @@ void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_liv
   started_environments.fetch_sub(1);
 }
 
+// Past the exit sequence the process goes and nothing of Python's is freed, but a Worker whose uv
+// loop has open handles would abort the process.
+void Abandon(EnvData& data) {
+  data.abandoned = true;
+  if (!data.started()) return;
+  data.loop->CloseHandles(OnUvOwnerClosed, &data);
+  data.node_host->Close(OnUvOwnerClosed, &data);
+}
+
 // Worker: always runs. Main thread: only when the process ends by itself, after `exit`.
-void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* argument) {
+void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
   auto* data = static_cast<EnvData*>(argument);
   {
     const interp::GilAcquire acquire;
-    if (!acquire.ok()) {  // past the exit sequence: the process goes, nothing is freed any more
-      napi_remove_async_cleanup_hook(hook);
-      return;
+    if (!acquire.ok()) {
+      Abandon(*data);
+    } else if (data->started()) {
+      interp::ClearInterrupt(acquire.gil());
+      CloseEnvironment(*data, acquire.gil(), false);
     }
-    if (data->started()) CloseEnvironment(*data, acquire.gil(), false);
   }
   data->ending = true;
   ++data->open_uv_owners;
@@ -174,6 +196,7 @@ Result<void> StartEnvironment(EnvData& data) {
   ++data.open_uv_owners;
   data.loop = loop::Loop::From(gil, data.loop_object.get());
   loop::SetThreadService(data.node_host.get());
+  if (!data.main_thread) WorkerThreads()[data.thread_number] = interp::ThreadIdent(gil);
   started_environments.fetch_add(1);
   return {};
 }
@@ -207,6 +230,7 @@ napi_value Start(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, &object, nullptr, nullptr);
   const StartOptions options = ReadOptions(env, object);
   data.main_thread = options.main_thread;
+  data.thread_number = options.thread_number;
   const Result<void> process = StartProcess(options);
   if (!process.ok()) return Throw(env, data, process.error());
   const Result<void> environment = StartEnvironment(data);
@@ -214,6 +238,7 @@ napi_value Start(napi_env env, napi_callback_info info) {
   Entry entry(data);
   if (!entry.ok()) return nullptr;
   const Owned bridge = interp::Import(entry.gil(), "_erlang_impl._bridge");
+  sandbox::Seal();
   napi_value proxy = bridge ? entry.exporter().Proxy(bridge.get()) : nullptr;
   return proxy != nullptr ? proxy : entry.Fail();
 }
@@ -236,17 +261,40 @@ napi_value Close(napi_env env, napi_callback_info) {
   return nullptr;
 }
 
-// exit(grace in ms): the main thread's `exit` event.
+// exit(grace in ms, exit code): the main thread's `exit` event.
 napi_value Exit(napi_env env, napi_callback_info info) {
-  std::size_t count = 1;
-  napi_value argument = nullptr;
+  std::size_t count = 2;
+  napi_value arguments[2] = {nullptr, nullptr};
   EnvData& data = *DataOf(env);
-  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
   std::int32_t grace = 0;
-  napi_get_value_int32(env, argument, &grace);
+  std::int32_t code = 0;
+  napi_get_value_int32(env, arguments[0], &grace);
+  napi_get_value_int32(env, arguments[1], &code);
   const bool others = started_environments.load() > (data.started() ? 1 : 0);
   if (data.started()) data.js_host->Refuse("JavaScript cannot be called: the process is exiting");
+  std::vector<unsigned long> workers;
+  if (others) {
+    const interp::GilAcquire acquire;
+    for (const auto& [number, ident] : WorkerThreads()) workers.push_back(ident);
+  }
   interp::RunExitSequence(grace, others);
+  // Node waits for its Workers, and they for Python.
+  if (!workers.empty()) interp::EndDespite(std::move(workers), grace, code);
+  return nullptr;
+}
+
+// interrupt(threadId): Python on that Worker's thread is interrupted, if it has started there.
+napi_value Interrupt(napi_env env, napi_callback_info info) {
+  std::size_t count = 1;
+  napi_value argument = nullptr;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  std::int32_t number = 0;
+  napi_get_value_int32(env, argument, &number);
+  const interp::GilAcquire acquire;
+  if (!acquire.ok()) return nullptr;
+  const auto found = WorkerThreads().find(number);
+  if (found != WorkerThreads().end()) interp::InterruptThread(acquire.gil(), found->second);
   return nullptr;
 }
 
@@ -276,6 +324,7 @@ bool AddLifecycle(napi_env env, napi_value exports) {
       {"loop", GetLoop},
       {"close", Close},
       {"exit", Exit},
+      {"interrupt", Interrupt},
       {"serve", Serve},
       {"runtimeVersion", RuntimeVersion},
   };

@@ -61,6 +61,7 @@ PyStatus InitializeFromConfig(const InterpreterConfig& options) {
   PyConfig_InitPythonConfig(&config);
   config.install_signal_handlers = 0;
   config.parse_argv = 0;
+  config.faulthandler = 0;  // PYTHONFAULTHANDLER would take Node's SIGSEGV handler
   config.site_import = 0;
   status = PyConfig_SetBytesString(&config, &config.executable, options.executable.c_str());
   if (PyStatus_Exception(status) == 0) {

@@ -4,8 +4,11 @@
 #include <Python.h>
 #include <pthread.h>
 
+#include <unistd.h>
+
 #include <chrono>
 #include <csignal>
+#include <utility>
 
 #include "interp/error.h"
 #include "interp/ref.h"
@@ -13,6 +16,8 @@
 namespace coloop::interp {
 
 namespace {
+
+constexpr std::chrono::milliseconds kInterruptEvery{50};
 
 pthread_t main_thread;
 int interrupt_signal = 0;
@@ -60,6 +65,31 @@ void InterruptMainThread() {
   if (interrupt_signal != 0) pthread_kill(main_thread, interrupt_signal);
 }
 
+unsigned long ThreadIdent(const Gil&) { return PyThread_get_thread_ident(); }
+
+void InterruptThread(const Gil&, unsigned long ident) {
+  (void)PyThreadState_SetAsyncExc(ident, PyExc_KeyboardInterrupt);
+}
+
+void ClearInterrupt(const Gil&) {
+  (void)PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), nullptr);
+}
+
+void EndDespite(std::vector<unsigned long> threads, int grace_ms, int code) {
+  std::thread([threads = std::move(threads), grace_ms, code] {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(grace_ms);
+    while (std::chrono::steady_clock::now() < end) {
+      const PyGILState_STATE state = PyGILState_Ensure();
+      for (const unsigned long thread : threads) {
+        (void)PyThreadState_SetAsyncExc(thread, PyExc_KeyboardInterrupt);
+      }
+      PyGILState_Release(state);
+      std::this_thread::sleep_for(kInterruptEvery);
+    }
+    _exit(code);
+  }).detach();
+}
+
 ExitWatchdog::ExitWatchdog(int grace_ms) : thread_([this, grace_ms] { Run(grace_ms); }) {}
 
 ExitWatchdog::~ExitWatchdog() {
@@ -82,7 +112,7 @@ void ExitWatchdog::Run(int grace_ms) {
   while (!changed_.wait_for(lock, wait, [this] { return stop_; })) {
     fired_ = true;
     InterruptMainThread();
-    wait = std::chrono::milliseconds(50);
+    wait = kInterruptEvery;
   }
 }
 

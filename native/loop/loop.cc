@@ -37,17 +37,22 @@ bool Loop::Open(_object* self, LoopHost* host) {
 }
 
 void Loop::Close(const interp::Gil& gil, void (*on_closed)(void*), void* data) {
+  UvHandles* handles = TakeHandles();
+  Clear(gil);
+  handles->Close(on_closed, data);
+}
+
+void Loop::CloseHandles(void (*on_closed)(void*), void* data) {
+  TakeHandles()->Close(on_closed, data);
+}
+
+UvHandles* Loop::TakeHandles() {
   COLOOP_CHECK(handles_ != nullptr);
   closed = true;
   thread_id = 0;
-  UvHandles* handles = nullptr;
-  {
-    const std::lock_guard<std::mutex> lock(incoming_mutex_);
-    handles = std::exchange(handles_, nullptr);
-  }
-  Clear(gil);
-  handles->Close(on_closed, data);
   base::CountLive(base::Live::kLoop, -1);
+  const std::lock_guard<std::mutex> lock(incoming_mutex_);
+  return std::exchange(handles_, nullptr);
 }
 
 void Loop::Abandon(const interp::Gil& gil) {

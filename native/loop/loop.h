@@ -39,6 +39,8 @@ class Loop {
   [[nodiscard]] bool Open(_object* self, LoopHost* host);
   // Drops everything queued and closes the handles; `closed` runs when libuv has let go of them.
   void Close(const interp::Gil& gil, void (*closed)(void*), void* data);
+  // Past the exit sequence, without the GIL: only the handles are closed.
+  void CloseHandles(void (*closed)(void*), void* data);
   // The Python object is gone.
   void Abandon(const interp::Gil& gil);
 
@@ -83,6 +85,7 @@ class Loop {
  private:
   friend struct UvHandles;
 
+  [[nodiscard]] UvHandles* TakeHandles();
   void CollectReady();
   bool RunGenerations(const interp::Gil& gil);
   bool RunHandle(const interp::Gil& gil, _object* handle);

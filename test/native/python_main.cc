@@ -2,6 +2,7 @@
 // script, and their arguments.
 #include <Python.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -69,6 +70,7 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "usage: coloop_python -c CODE | -m MODULE | SCRIPT [ARGUMENT ...]\n");
     return 2;
   }
+  std::signal(SIGPIPE, SIG_IGN);  // as Node does
   if (!coloop::test::StartPython()) return 2;
   int code = 0;
   {
