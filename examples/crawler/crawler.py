@@ -48,7 +48,7 @@ def links_of(response: Response) -> list[str]:
 class Crawler:
     """Visits every page of one site that its pages link to, over many connections at once."""
 
-    def __init__(self, origin: str, *, connections: int = 100, timeout: float = 2.0) -> None:
+    def __init__(self, origin: str, *, connections: int = 100, timeout: float = 4.0) -> None:
         self._origin = origin
         self._connections = connections
         self._timeout = timeout

@@ -23,7 +23,7 @@ const threadCount = () => (onLinux ? readdirSync("/proc/self/task").length : 0);
 function readOptions() {
   const { values } = parseArgs({
     options: {
-      pages: { type: "string", default: "5000" },
+      pages: { type: "string", default: "9000" },
       connections: { type: "string", default: "100" },
       seed: { type: "string", default: "1" },
     },

@@ -24,7 +24,7 @@ function randomNumbers(seed) {
 const behaviours = [
   { kind: "error", share: 0.015 }, // always 500
   { kind: "flaky", share: 0.015 }, // 503 twice, then the page
-  { kind: "slow", share: 0.02 },
+  { kind: "slow", share: 0.04 },
   { kind: "moved", share: 0.01 },
   { kind: "cut", share: 0.003 }, // the connection breaks in the middle of the page
   { kind: "hung", share: 0.001 }, // never answers
@@ -56,7 +56,7 @@ const spellings = [
 
 function html(title, links, random) {
   const paragraphs = [];
-  for (let i = 0; i < 12; i++) {
+  for (let i = 0; i < 24; i++) {
     const text = Array.from({ length: 40 }, () => words[Math.floor(random() * words.length)]);
     paragraphs.push(`<p id="p${i}">${text.join(" ")} &amp; so on.</p>`);
   }
@@ -121,7 +121,7 @@ function generatedPage(url, count, random) {
   });
   const body = html(`Page ${url.slice(6)}`, links, random);
   const page = { kind, type: "text/html", body, links };
-  if (kind === "slow") page.delay = 100 + Math.floor(random() * 900);
+  if (kind === "slow") page.delay = 200 + Math.floor(random() * 1300);
   if (kind === "moved") page.location = "/page/0";
   return page;
 }
