@@ -110,7 +110,6 @@ function interruptTerminated(native: Binding): void {
     const { threadId: id } = this;
     const ended = terminate.call(this);
     const timer = setInterval(() => native.interrupt(id), interruptEvery);
-    native.interrupt(id);
     try {
       return await ended;
     } finally {

@@ -32,9 +32,7 @@ Entry::~Entry() {
       if (data_.js_host->has_many_released()) data_.js_host->DropReleased(acquire_.gil());
     }
   }
-  if (error_ == nullptr) return;
-  const interp::GilRelease release(acquire_.gil());
-  napi_throw(data_.env, error_);
+  if (error_ != nullptr) napi_throw(data_.env, error_);
 }
 
 napi_value Entry::Fail() {

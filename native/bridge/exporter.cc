@@ -102,10 +102,12 @@ interp::Owned Exporter::TaskContext() {
 napi_value Exporter::Promise(_object* awaitable) {
   if (!interp::RunsOn(gil_, awaitable, data_.loop_object.get())) return Proxy(awaitable);
   const interp::Owned context = data_.in_synchronous_call ? TaskContext() : interp::Owned();
-  if (data_.in_synchronous_call && !context) return nullptr;
   napi_value promise = nullptr;
   auto completion = std::make_unique<Deferred>(data_, gil_);
-  if (!completion->Create(&promise)) return nullptr;
+  if ((data_.in_synchronous_call && !context) || !completion->Create(&promise)) {
+    interp::CloseCoroutine(gil_, awaitable);  // JavaScript is ending
+    return nullptr;
+  }
   task_ = loop::RunAwaitable(gil_, data_.loop_object.get(), awaitable, context.get(), true,
                              std::move(completion));
   return task_ ? promise : nullptr;

@@ -161,6 +161,7 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
     if (!acquire.ok()) {
       Abandon(*data);
     } else if (data->started()) {
+      WorkerThreads().erase(data->thread_number);
       interp::ClearInterrupt(acquire.gil());
       CloseEnvironment(*data, acquire.gil(), false);
     }
@@ -319,14 +320,10 @@ bool AddLifecycle(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      {"setup", Setup},
-      {"start", Start},
-      {"loop", GetLoop},
-      {"close", Close},
-      {"exit", Exit},
-      {"interrupt", Interrupt},
-      {"serve", Serve},
-      {"runtimeVersion", RuntimeVersion},
+      {"setup", Setup},  {"start", Start},
+      {"loop", GetLoop}, {"close", Close},
+      {"exit", Exit},    {"interrupt", Interrupt},
+      {"serve", Serve},  {"runtimeVersion", RuntimeVersion},
   };
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;

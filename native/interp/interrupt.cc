@@ -3,7 +3,6 @@
 
 #include <Python.h>
 #include <pthread.h>
-
 #include <unistd.h>
 
 #include <chrono>

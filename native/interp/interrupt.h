@@ -24,14 +24,14 @@ void InterruptMainThread();
 
 // The calling thread, for InterruptThread.
 [[nodiscard]] unsigned long ThreadIdent(const Gil& gil);
-// Python code on that thread, now or when it next enters Python, gets a KeyboardInterrupt. A call of
-// C code that blocks is not broken.
+// Python code on that thread, now or when it next enters Python, gets a KeyboardInterrupt. A call
+// of C code that blocks is not broken.
 void InterruptThread(const Gil& gil, unsigned long ident);
 // Takes back an interrupt that has not come to the calling thread yet.
 void ClearInterrupt(const Gil& gil);
 
-// After the exit sequence: interrupts the threads every 50 ms, and ends the process with `code` when
-// they have held it for `grace_ms` milliseconds.
+// After the exit sequence: interrupts the threads every 50 ms, and ends the process with `code`
+// when they have held it for `grace_ms` milliseconds.
 void EndDespite(std::vector<unsigned long> threads, int grace_ms, int code);
 
 // While it lives, interrupts the main thread after `grace_ms` milliseconds, and again every 50 ms.

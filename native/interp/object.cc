@@ -4,6 +4,7 @@
 #include <Python.h>
 
 #include "base/counters.h"
+#include "interp/error.h"
 
 namespace coloop::interp {
 
@@ -70,6 +71,17 @@ bool RunsOn(const Gil&, PyObject* awaitable, PyObject* loop) {
   const Owned own(PyObject_CallMethod(awaitable, "get_loop", nullptr));
   if (!own) PyErr_Clear();
   return own.get() == loop;
+}
+
+void CloseCoroutine(const Gil& gil, PyObject* object) {
+  if (PyCoro_CheckExact(object) == 0) return;
+  PyObject* type = nullptr;
+  PyObject* value = nullptr;
+  PyObject* traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  const Owned closed(PyObject_CallMethod(object, "close", nullptr));
+  if (!closed) ReportUnraisable(gil, object);
+  PyErr_Restore(type, value, traceback);
 }
 
 bool PinBuffer(const Gil&, PyObject* object, BufferView* view) {

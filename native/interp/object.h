@@ -40,6 +40,10 @@ enum Ability : std::uint32_t {
 // True if `awaitable` can be awaited on `loop`: a coroutine, or a Future of that very loop.
 [[nodiscard]] bool RunsOn(const Gil& gil, _object* awaitable, _object* loop);
 
+// `close()` of a coroutine that nobody will await, so that Python does not warn of it. Keeps the
+// exception that is set, if any.
+void CloseCoroutine(const Gil& gil, _object* object);
+
 // A pinned buffer: the memory stays where it is until Release.
 struct BufferView {
   void* data = nullptr;

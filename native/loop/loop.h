@@ -1,8 +1,9 @@
 // The native half of ErlangEventLoop: ready queue, timers, watches, and how it is driven.
 //
-// Hosted: its handles sit on the host's uv loop. prepare and check run what is ready, idle keeps the
-// poll at zero while callbacks are left, and what was noted during the poll is served as one batch
-// under one GIL acquisition. Owned: a private uv loop, run by the thread that calls run_forever.
+// Hosted: its handles sit on the host's uv loop. prepare and check run what is ready, idle keeps
+// the poll at zero while callbacks are left, and what was noted during the poll is served as one
+// batch under one GIL acquisition. Owned: a private uv loop, run by the thread that calls
+// run_forever.
 //
 // The Python object owns it; with open uv handles it outlives the object until libuv lets go.
 // Everything is for the loop's own thread, but CallSoonThreadsafe and Wake.
@@ -35,7 +36,8 @@ class Loop {
   // The native loop of an instance of _coloop.Loop; null for anything else.
   [[nodiscard]] static Loop* From(const interp::Gil& gil, _object* object);
 
-  // Opens the uv handles: on the host's loop, or with null on a private one. False when libuv refused.
+  // Opens the uv handles: on the host's loop, or with null on a private one. False when libuv
+  // refused.
   [[nodiscard]] bool Open(_object* self, LoopHost* host);
   // Drops everything queued and closes the handles; `closed` runs when libuv has let go of them.
   void Close(const interp::Gil& gil, void (*closed)(void*), void* data);
@@ -49,11 +51,11 @@ class Loop {
   [[nodiscard]] bool draining() const { return draining_; }
   [[nodiscard]] bool HasReady() const { return !ready_.empty() || has_incoming_; }
 
-  // A hosted loop's ready callbacks, when an outermost synchronous call from JavaScript ends: bounded
-  // by time, the rest is left to libuv.
+  // A hosted loop's ready callbacks, when an outermost synchronous call from JavaScript ends:
+  // bounded by time, the rest is left to libuv.
   void Drain(const interp::Gil& gil);
-  // One owned iteration after another until stopping(). False with an exception set: KeyboardInterrupt
-  // and SystemExit leave the loop.
+  // One owned iteration after another until stopping(). False with an exception set:
+  // KeyboardInterrupt and SystemExit leave the loop.
   [[nodiscard]] bool RunUntilStopped(const interp::Gil& gil);
 
   void CallSoon(interp::Owned handle);
