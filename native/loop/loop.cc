@@ -207,8 +207,13 @@ void Loop::PollOnce(const interp::Gil& gil) {
     return;
   }
   ArmTimer();
-  const interp::GilRelease release(gil);
-  handles_->Run(true);
+  {
+    const interp::GilRelease release(gil);
+    handles_->Run(true);
+  }
+  if (!idle_) return;
+  idle_ = false;
+  handles_->SetIdle(false);
 }
 
 bool Loop::RunUntilStopped(const interp::Gil& gil) {

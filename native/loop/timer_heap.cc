@@ -34,7 +34,7 @@ void TimerHeap::Cancelled(Dead dead) {
   }
   entries_.swap(kept);
   std::make_heap(entries_.begin(), entries_.end(), Later());
-  cancelled_ = 0;
+  cancelled_ = 1;  // the handle in question is marked as cancelled only after this call
 }
 
 void TimerHeap::Clear() {

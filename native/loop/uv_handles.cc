@@ -55,6 +55,7 @@ int UvHandles::Start(LoopHost* host, int poll_descriptor) {
   int status = opened(&async, uv_async_init(uv, &async, NothingAsync));
   if (status == 0) status = opened(&timer, uv_timer_init(uv, &timer));
   if (status == 0) status = opened(&poll, uv_poll_init(uv, &poll, poll_descriptor));
+  if (status == 0) status = opened(&idle, uv_idle_init(uv, &idle));
   if (status != 0) return status;
   uv_poll_start(&poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
     static_cast<UvHandles*>(handle->data)->loop->poller_.Note();
@@ -64,7 +65,6 @@ int UvHandles::Start(LoopHost* host, int poll_descriptor) {
   uv_unref(AsHandle(&async));
   status = opened(&prepare, uv_prepare_init(uv, &prepare));
   if (status == 0) status = opened(&check, uv_check_init(uv, &check));
-  if (status == 0) status = opened(&idle, uv_idle_init(uv, &idle));
   if (status != 0) return status;
   uv_prepare_start(&prepare, [](uv_prepare_t* handle) {
     static_cast<UvHandles*>(handle->data)->loop->HostedTurn();
@@ -86,8 +86,8 @@ void UvHandles::CloseAll() {
     if (!handles->owns_uv) delete handles;
   };
   // In the order in which Start opened them: the first `open` of these exist.
-  uv_handle_t* all[] = {AsHandle(&async),   AsHandle(&timer), AsHandle(&poll),
-                        AsHandle(&prepare), AsHandle(&check), AsHandle(&idle)};
+  uv_handle_t* all[] = {AsHandle(&async), AsHandle(&timer),   AsHandle(&poll),
+                        AsHandle(&idle),  AsHandle(&prepare), AsHandle(&check)};
   const int count = open;
   const bool is_private = owns_uv;
   for (int i = 0; i < count; ++i) uv_close(all[i], on_close);
@@ -146,10 +146,15 @@ void Loop::UpdateReferences() {
   if (!draining_) ArmTimer();
 }
 
-// An owned loop looks at its timers after the poll. A host may end once no handle is active, so a
-// hosted one looks now, and starts the timer again if libuv's clock was ahead.
+// An owned loop looks at its timers after the poll, which must not wait then: libuv runs timers before
+// it, too. A host may end once no handle is active, so a hosted one looks now, and starts the timer
+// again if libuv's clock was ahead.
 void Loop::OnTimer() {
-  if (host_ == nullptr) return;
+  if (host_ == nullptr) {
+    idle_ = true;
+    handles_->SetIdle(true);
+    return;
+  }
   HostedTurn();
   if (handles_ != nullptr) ArmTimer();
 }

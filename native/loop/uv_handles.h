@@ -34,9 +34,9 @@ struct UvHandles {
   uv_async_t async;
   uv_timer_t timer;
   uv_poll_t poll;
-  uv_prepare_t prepare;  // these three on a host's loop only
+  uv_idle_t idle;        // while it is on, the poll does not wait
+  uv_prepare_t prepare;  // these two on a host's loop only
   uv_check_t check;
-  uv_idle_t idle;
   int open = 0;
   void (*closed)(void*) = nullptr;
   void* closed_data = nullptr;

@@ -26,7 +26,7 @@ _DRIVEN_BY_NODE = (
     "function that JavaScript calls, or run it with coloop.run() on a loop of its own"
 )
 _NO_SIGNALS = (
-    "signals are handled by Node.js: use py.onSignal() or process.on() in JavaScript, "
+    "signals are handled by Node.js: use process.on() in JavaScript, which may call Python, "
     "or call a registered function"
 )
 _NO_SUBPROCESS = (
