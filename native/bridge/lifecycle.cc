@@ -59,9 +59,10 @@ std::string Text(napi_env env, napi_value value) {
   return text;
 }
 
+// Null when the Worker is being terminated; what is read from that is empty.
 napi_value Property(napi_env env, napi_value object, const char* name) {
   napi_value value = nullptr;
-  COLOOP_CHECK(napi_get_named_property(env, object, name, &value) == napi_ok);
+  napi_get_named_property(env, object, name, &value);
   return value;
 }
 
@@ -216,7 +217,7 @@ napi_value Setup(napi_env env, napi_callback_info info) {
   for (std::size_t i = 0; i < kHelperCount; ++i) {
     napi_value function = nullptr;
     napi_get_element(env, array, static_cast<std::uint32_t>(i), &function);
-    COLOOP_CHECK(napi_create_reference(env, function, 1, &data->helpers[i]) == napi_ok);
+    if (napi_create_reference(env, function, 1, &data->helpers[i]) != napi_ok) return nullptr;
   }
   data->node_host = std::make_unique<NodeHost>(*data);
   COLOOP_CHECK(napi_add_async_cleanup_hook(env, OnEnvironmentEnd, data, &data->cleanup) == napi_ok);

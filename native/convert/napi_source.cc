@@ -14,21 +14,23 @@ constexpr std::size_t kShortString = 256;
 constexpr std::uint32_t kScopeChunk = 256;
 }  // namespace
 
-napi_value NapiSource::Element(napi_value node, std::uint32_t index) {
-  napi_value element = nullptr;
-  COLOOP_CHECK(napi_get_element(env_, node, index, &element) == napi_ok);
-  return element;
+bool NapiSource::Ended() {
+  error_ = "the JavaScript environment is ending";
+  return false;
 }
 
-double NapiSource::NumberAt(napi_value node, std::uint32_t index) {
-  double number = 0;
-  COLOOP_CHECK(napi_get_value_double(env_, Element(node, index), &number) == napi_ok);
-  return number;
+napi_value NapiSource::Element(napi_value node, std::uint32_t index) {
+  napi_value element = nullptr;
+  return napi_get_element(env_, node, index, &element) == napi_ok ? element : nullptr;
+}
+
+bool NapiSource::NumberAt(napi_value node, std::uint32_t index, double* number) {
+  return napi_get_value_double(env_, Element(node, index), number) == napi_ok || Ended();
 }
 
 bool NapiSource::Read(napi_value value, Sink& sink) {
   napi_valuetype type = napi_undefined;
-  if (napi_typeof(env_, value, &type) != napi_ok) return false;
+  if (napi_typeof(env_, value, &type) != napi_ok) return Ended();
   switch (type) {
     case napi_undefined:
     case napi_null:
@@ -90,24 +92,35 @@ bool NapiSource::ReadBigInt(napi_value value, Sink& sink) {
 bool NapiSource::ReadNumbers(napi_value node, Sink& sink) {
   void* data = nullptr;
   std::size_t length = 0;
-  COLOOP_CHECK(napi_get_typedarray_info(env_, Element(node, 1), nullptr, &length, &data, nullptr,
-                                        nullptr) == napi_ok);
+  if (napi_get_typedarray_info(env_, Element(node, 1), nullptr, &length, &data, nullptr, nullptr) !=
+      napi_ok) {
+    return Ended();
+  }
   return sink.Numbers(static_cast<const double*>(data), length);
 }
 
 bool NapiSource::ReadBuffer(napi_value node, Sink& sink) {
   void* data = nullptr;
   std::size_t length = 0;
-  COLOOP_CHECK(napi_get_typedarray_info(env_, Element(node, 2), nullptr, &length, &data, nullptr,
-                                        nullptr) == napi_ok);
-  return sink.Buffer(static_cast<std::uint32_t>(NumberAt(node, 1)), data, length,
-                     TextOf(Element(node, 3)), static_cast<std::size_t>(NumberAt(node, 4)));
+  double id = 0;
+  double item_size = 0;
+  if (napi_get_typedarray_info(env_, Element(node, 2), nullptr, &length, &data, nullptr, nullptr) !=
+      napi_ok) {
+    return Ended();
+  }
+  if (!NumberAt(node, 1, &id) || !NumberAt(node, 4, &item_size)) return false;
+  return sink.Buffer(static_cast<std::uint32_t>(id), data, length, TextOf(Element(node, 3)),
+                     static_cast<std::size_t>(item_size));
 }
 
 bool NapiSource::ReadNode(napi_value node, Sink& sink) {
   std::uint32_t length = 0;
-  COLOOP_CHECK(napi_get_array_length(env_, node, &length) == napi_ok && length > 0);
-  const auto kind = static_cast<NodeKind>(NumberAt(node, 0));
+  double kind_number = 0;
+  double first = 0;
+  double second = 0;
+  if (napi_get_array_length(env_, node, &length) != napi_ok || length == 0) return Ended();
+  if (!NumberAt(node, 0, &kind_number)) return false;
+  const auto kind = static_cast<NodeKind>(kind_number);
   switch (kind) {
     case NodeKind::kList:
       return sink.BeginList(length - 1) && ReadChildren(node, 1, length, sink, kind) && sink.End();
@@ -121,16 +134,17 @@ bool NapiSource::ReadNode(napi_value node, Sink& sink) {
     case NodeKind::kNumbers:
       return ReadNumbers(node, sink);
     case NodeKind::kDate:
-      return sink.Date(NumberAt(node, 1));
+      return NumberAt(node, 1, &first) && sink.Date(first);
     case NodeKind::kBuffer:
       return ReadBuffer(node, sink);
     case NodeKind::kHost:
-      return sink.Host(static_cast<std::uint32_t>(NumberAt(node, 1)),
-                       static_cast<HostKind>(NumberAt(node, 2)));
+      return NumberAt(node, 1, &first) && NumberAt(node, 2, &second) &&
+             sink.Host(static_cast<std::uint32_t>(first), static_cast<HostKind>(second));
     case NodeKind::kBack:
-      return sink.Back(static_cast<std::size_t>(NumberAt(node, 1)));
+      return NumberAt(node, 1, &first) && sink.Back(static_cast<std::size_t>(first));
     case NodeKind::kPython: {
-      _object* object = objects_.Find(NumberAt(node, 1));
+      if (!NumberAt(node, 1, &first)) return false;
+      _object* object = objects_.Find(first);
       if (object == nullptr) {
         error_ = "the proxy is disposed";
         return false;

@@ -41,8 +41,10 @@ class NapiSource {
   bool ReadNumber(napi_value__* value, Sink& sink);
   bool ReadNumbers(napi_value__* node, Sink& sink);
   bool ReadBuffer(napi_value__* node, Sink& sink);
-  napi_value__* Element(napi_value__* node, std::uint32_t index);
-  double NumberAt(napi_value__* node, std::uint32_t index);
+  // Nodes are ours, so reading one fails only when JavaScript is being terminated.
+  bool Ended();
+  napi_value__* Element(napi_value__* node, std::uint32_t index);  // null then
+  bool NumberAt(napi_value__* node, std::uint32_t index, double* number);
   void PrependPath(napi_value__* node, std::uint32_t index, NodeKind kind);
   std::string TextOf(napi_value__* value);
 
