@@ -17,6 +17,7 @@ const folder = import.meta.dirname;
 const groups = ["exit", "natural", "signal", "close", "worker", "leak", "race"];
 const scripts = readdirSync(folder)
   .filter((name) => name.endsWith(".mjs") && groups.some((group) => name.startsWith(`${group}-`)))
+  .filter((name) => !name.endsWith("-script.mjs") && !name.endsWith("-helpers.mjs"))
   .sort();
 
 function readHead(name: string): Map<string, string> {

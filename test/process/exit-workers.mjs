@@ -1,0 +1,9 @@
+// process.exit while Workers compute, sleep and wait in Python.
+// within: 15000
+import { Python } from "coloop";
+import { startWorker } from "./worker-helpers.mjs";
+
+const py = await Python.start();
+py.execSync("import atexit\natexit.register(lambda: print('pass'))");
+await Promise.all(["busy", "tasks", "sockets", "threads", "promise"].map(startWorker));
+process.exit(0);

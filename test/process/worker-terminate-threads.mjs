@@ -1,0 +1,8 @@
+// A Worker is terminated while its Python does this: the parent lives on. See worker-script.mjs.
+// within: 20000
+import { Python } from "coloop";
+import { terminateDuring } from "./worker-helpers.mjs";
+
+const py = await Python.start();
+for (let i = 0; i < 5; i++) await terminateDuring("threads", i * 2);
+console.log(await py.eval("await __import__('asyncio').sleep(0, 'pass')"));
