@@ -12,7 +12,6 @@ import contextvars
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -30,8 +29,8 @@ __all__ = ["MISSING", "async_resource", "describe", "thrown"]
 async_resource: contextvars.ContextVar[Any] = contextvars.ContextVar("coloop_async_resource")
 
 
-def connect(loop: Any, on_error: Callable[..., Any]) -> None:
-    """Makes the loop this thread's own; what reaches its exception handler JavaScript is told too."""
+def connect(loop: Any, on_error: Any) -> None:
+    """Makes the loop this thread's own; JavaScript is told what its exception handler gets."""
     install()
     handle = loop.call_exception_handler
 

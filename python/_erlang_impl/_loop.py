@@ -1,8 +1,8 @@
 """ErlangEventLoop: asyncio's loop over the native half `_coloop.Loop`.
 
-The ready queue, timers, watches and how the loop is driven are native. The rest is inherited from
-asyncio's UNIX selector loop, whose selector and self-pipe are never made: its transports and `sock_*`
-methods stand on the native watches.
+The ready queue, timers, watches and how the loop is driven are native. The rest is inherited
+from asyncio's UNIX selector loop, whose selector and self-pipe are never made: its transports and
+`sock_*` methods stand on the native watches.
 """
 
 from __future__ import annotations
@@ -11,19 +11,24 @@ import asyncio
 import inspect
 import sys
 import threading
+import warnings
 import weakref
 from asyncio import base_events, format_helpers
 from asyncio.log import logger
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import _coloop
 
 _T = TypeVar("_T")
 
+# asyncio's private parts, which its stubs do not have.
+_private: Any = base_events
+_helpers: Any = format_helpers
+
 _DRIVEN_BY_NODE = (
-    "this loop is driven by Node.js: it runs whenever JavaScript does. Await the coroutine in an async "
-    "function that JavaScript calls, or run it with coloop.run() on a loop of its own"
+    "this loop is driven by Node.js: it runs whenever JavaScript does. Await the coroutine in an "
+    "async function that JavaScript calls, or run it with coloop.run() on a loop of its own"
 )
 _NO_SIGNALS = (
     "signals are handled by Node.js: use process.on() in JavaScript, which may call Python, "
@@ -49,12 +54,16 @@ def _descriptor(fd: Any) -> int:
     return number
 
 
-class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
+class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: ignore[reportIncompatibleMethodOverride]
     """asyncio's event loop on libuv.
 
-    Hosted, it is attached to the loop that Node.js runs and needs no `run_*`; owned, it has a private
-    loop and is run by the thread that calls `run_forever` or `run_until_complete`.
+    Hosted, it is attached to the loop that Node.js runs and needs no `run_*`; owned, it has a
+    private loop and is run by the thread that calls `run_forever` or `run_until_complete`.
     """
+
+    _asyncgen_firstiter_hook: Callable[..., Any]
+    _asyncgen_finalizer_hook: Callable[..., Any]
+    _set_coroutine_origin_tracking: Callable[[bool], None]
 
     def __init__(self) -> None:
         # Not SelectorEventLoop's own: it would make a selector and a self-pipe.
@@ -72,7 +81,7 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             f"closed={self.is_closed()} debug={self.get_debug()}>"
         )
 
-    def __del__(self, _warn: Any = base_events.warnings.warn) -> None:
+    def __del__(self, _warn: Any = warnings.warn) -> None:
         if not self.is_closed() and not self._hosted:
             _warn(f"unclosed event loop {self!r}", ResourceWarning, source=self)
             if not self.is_running():
@@ -118,11 +127,14 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
         """What the native close needs before it: Python's own parts of a hosted loop end."""
         for task in asyncio.all_tasks(self):
             # Nothing will run it any more, and nobody can be told of that.
-            task._log_destroy_pending = False
+            silenced: Any = task
+            silenced._log_destroy_pending = False
             coroutine = task.get_coro()
-            if inspect.iscoroutine(coroutine):
-                if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
-                    coroutine.close()
+            if (
+                inspect.iscoroutine(coroutine)
+                and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+            ):
+                coroutine.close()
         sys.set_asyncgen_hooks(firstiter=None, finalizer=None)
         self._set_coroutine_origin_tracking(False)
         self._executor_shutdown_called = True
@@ -136,7 +148,7 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
         """What Handle._run does with an exception of its callback."""
         if not self._hosted and isinstance(exception, (SystemExit, KeyboardInterrupt)):
             raise exception
-        callback = format_helpers._format_callback_source(handle._callback, handle._args)
+        callback = _helpers._format_callback_source(handle._callback, handle._args)
         context = {
             "message": f"Exception in callback {callback}",
             "exception": exception,
@@ -155,7 +167,7 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             duration = self.time() - start
             if duration >= self.slow_callback_duration:
                 logger.warning(
-                    "Executing %s took %.3f seconds", base_events._format_handle(handle), duration
+                    "Executing %s took %.3f seconds", _private._format_handle(handle), duration
                 )
         finally:
             self._current_handle = None

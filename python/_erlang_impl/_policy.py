@@ -16,7 +16,7 @@ with warnings.catch_warnings():
 
 
 class ErlangEventLoopPolicy(_Base):
-    """Makes ErlangEventLoops; on a JavaScript thread without a current loop, gives its hosted one."""
+    """Makes ErlangEventLoops; a JavaScript thread without a current loop has its hosted one."""
 
     _loop_factory = ErlangEventLoop
 

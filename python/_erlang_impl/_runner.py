@@ -14,6 +14,7 @@ from ._loop import ErlangEventLoop
 from ._policy import ErlangEventLoopPolicy
 
 _T = TypeVar("_T")
+_runners: Any = asyncio.runners  # its private parts
 
 
 def new_event_loop() -> ErlangEventLoop:
@@ -55,7 +56,7 @@ def _run_3_10(main: Coroutine[Any, Any, _T], debug: bool | None) -> _T:
         return loop.run_until_complete(main)
     finally:
         try:
-            asyncio.runners._cancel_all_tasks(loop)
+            _runners._cancel_all_tasks(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:
