@@ -20,8 +20,7 @@ struct JsRefObject {
 };
 
 struct ScopeObject {
-  PyObject_HEAD
-  std::shared_ptr<HostLink> link;
+  PyObject_HEAD std::shared_ptr<HostLink> link;
   std::uint32_t id;
 };
 

@@ -36,8 +36,8 @@ inline constexpr std::size_t kHostKinds = 6;  // convert::HostKind
 // If `object` stands for a value of this environment, true and its id.
 [[nodiscard]] bool IsJsRefOf(_object* object, const HostLink& link, std::uint32_t* id);
 
-// The object that stands for an async context (an AsyncResource) while a Task or a callback may still
-// call JavaScript in it. Null with an exception set.
+// The object that stands for an async context (an AsyncResource) while a Task or a callback may
+// still call JavaScript in it. Null with an exception set.
 [[nodiscard]] Owned MakeScope(const Gil& gil, const std::shared_ptr<HostLink>& link,
                               std::uint32_t id);
 // The id of such an object of this environment; 0 for anything else.

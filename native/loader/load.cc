@@ -31,14 +31,15 @@ base::Error DlError(const std::string& what) {
 
 // Libraries that are in the process already, or that must not be bound apart.
 bool IsBase(const std::string& name) {
-  for (const char* prefix : {"libc.", "libm.", "libdl.", "libpthread.", "librt.", "libutil.", "ld-"}) {
+  for (const char* prefix :
+       {"libc.", "libm.", "libdl.", "libpthread.", "librt.", "libutil.", "ld-"}) {
     if (name.compare(0, std::strlen(prefix), prefix) == 0) return true;
   }
   return false;
 }
 
-// The object that defines `malloc`, if it comes before libc in the search order. The executable has an
-// address for it as well, its own PLT entry, whose symbol is undefined.
+// The object that defines `malloc`, if it comes before libc in the search order. The executable has
+// an address for it as well, its own PLT entry, whose symbol is undefined.
 std::optional<std::string> ReplacedMalloc() {
   link_map* map = nullptr;
   void* self = dlopen(nullptr, RTLD_NOW);
@@ -63,8 +64,8 @@ std::optional<std::string> ReplacedMalloc() {
   return std::nullopt;
 }
 
-// A malloc of somebody else's, or a sanitizer, breaks with RTLD_DEEPBIND: memory would be allocated by
-// one and freed by another.
+// A malloc of somebody else's, or a sanitizer, breaks with RTLD_DEEPBIND: memory would be allocated
+// by one and freed by another.
 std::optional<std::string> Interposer() {
   for (const char* name : {"__asan_init", "__tsan_init", "__msan_init"}) {
     if (dlsym(RTLD_DEFAULT, name) != nullptr) return std::string("a sanitizer is loaded");
@@ -119,9 +120,9 @@ base::Result<Loaded> Load(const std::string& library, bool plain) {
   const std::lock_guard<std::mutex> lock(mutex);
   if (loaded_result.has_value()) {
     if (loaded_library == library) return *loaded_result;
-    return base::Error{"ERR_COLOOP_OTHER_INTERPRETER",
-                       "this process has loaded " + loaded_library + " already; " + library +
-                           " cannot be loaded beside it"};
+    return base::Error{"ERR_COLOOP_OTHER_INTERPRETER", "this process has loaded " + loaded_library +
+                                                           " already; " + library +
+                                                           " cannot be loaded beside it"};
   }
   base::Result<Loaded> result = LoadOnce(library, plain);
   if (result.ok()) {

@@ -1,9 +1,9 @@
 // Loading libpython into Node so that its extensions keep their own OpenSSL and zlib.
 //
 // Node exports the symbols of the libraries that are linked into it. Loaded plainly, Python's
-// extensions bind to those. In isolated mode the libraries that libpython needs are loaded first with
-// RTLD_DEEPBIND, and extensions are loaded so later; libpython itself is not, since it shares `environ`
-// and the standard streams with the process.
+// extensions bind to those. In isolated mode the libraries that libpython needs are loaded first
+// with RTLD_DEEPBIND, and extensions are loaded so later; libpython itself is not, since it shares
+// `environ` and the standard streams with the process.
 #pragma once
 
 #include <string>

@@ -66,8 +66,8 @@ Owned New(PyTypeObject* type, PyObject* loop, PyObject* callback, PyObject* cons
       context != nullptr ? Owned::NewRef(context).release() : PyContext_CopyCurrent();
   if (own_context == nullptr) return Owned();
   Slot(self, layout.context) = own_context;
-  PyObject* traceback = debug ? PyObject_CallNoArgs(layout.extract_stack)
-                              : Owned::NewRef(Py_None).release();
+  PyObject* traceback =
+      debug ? PyObject_CallNoArgs(layout.extract_stack) : Owned::NewRef(Py_None).release();
   if (traceback == nullptr) return Owned();
   Slot(self, layout.source_traceback) = traceback;
   return handle;
@@ -81,8 +81,7 @@ bool InitHandles(const interp::Gil&) {
   const Owned helpers(PyImport_ImportModule("asyncio.format_helpers"));
   if (!events || !helpers) return false;
   layout.extract_stack = PyObject_GetAttrString(helpers.get(), "extract_stack");
-  auto* handle =
-      reinterpret_cast<PyTypeObject*>(PyObject_GetAttrString(events.get(), "Handle"));
+  auto* handle = reinterpret_cast<PyTypeObject*>(PyObject_GetAttrString(events.get(), "Handle"));
   layout.timer_handle =
       reinterpret_cast<PyTypeObject*>(PyObject_GetAttrString(events.get(), "TimerHandle"));
   if (layout.extract_stack == nullptr || handle == nullptr || layout.timer_handle == nullptr) {
@@ -146,7 +145,8 @@ Ran RunCallback(const interp::Gil&, PyObject* handle) {
           ? PyObject_Vectorcall(callback.get(), &PyTuple_GET_ITEM(args.get(), 0),
                                 static_cast<std::size_t>(PyTuple_GET_SIZE(args.get())), nullptr)
           : PyObject_CallObject(callback.get(), args.get()));
-  // PyContext_Exit fails only if the callback changed the thread's context itself, and clears nothing.
+  // PyContext_Exit fails only if the callback changed the thread's context itself, and clears
+  // nothing.
   if (result) return PyContext_Exit(context.get()) == 0 ? Ran::kDone : Ran::kFailed;
   PyObject* type = nullptr;
   PyObject* value = nullptr;

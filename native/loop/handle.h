@@ -1,5 +1,5 @@
-// asyncio.Handle and asyncio.TimerHandle, made without running their Python __init__: their slots are
-// written directly, at the offsets that the classes' member descriptors name.
+// asyncio.Handle and asyncio.TimerHandle, made without running their Python __init__: their slots
+// are written directly, at the offsets that the classes' member descriptors name.
 #pragma once
 
 #include "interp/gil.h"
@@ -10,8 +10,8 @@ namespace coloop::loop {
 // Looks the classes up. False with an exception set.
 [[nodiscard]] bool InitHandles(const interp::Gil& gil);
 
-// Handle(callback, args, loop, context), exactly. `context` null: a copy of the current one. Null with
-// an exception set.
+// Handle(callback, args, loop, context), exactly. `context` null: a copy of the current one. Null
+// with an exception set.
 [[nodiscard]] interp::Owned MakeHandle(const interp::Gil& gil, _object* loop, _object* callback,
                                        _object* const* args, std::size_t count, _object* context,
                                        bool debug);
@@ -26,8 +26,8 @@ void MarkUnscheduled(_object* handle);
 [[nodiscard]] bool IsScheduled(_object* handle);
 
 enum class Ran { kDone, kFailed, kExit };
-// Runs the callback in its context: Handle._run. kFailed: the exception is set and is for the loop's
-// exception handler; kExit: it is a SystemExit or a KeyboardInterrupt.
+// Runs the callback in its context: Handle._run. kFailed: the exception is set and is for the
+// loop's exception handler; kExit: it is a SystemExit or a KeyboardInterrupt.
 [[nodiscard]] Ran RunCallback(const interp::Gil& gil, _object* handle);
 
 }  // namespace coloop::loop

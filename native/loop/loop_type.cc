@@ -19,13 +19,13 @@ using interp::Owned;
 namespace {
 
 struct LoopObject {
-  PyObject_HEAD
-  Loop* loop;
+  PyObject_HEAD Loop* loop;
 };
 
 PyTypeObject* loop_type = nullptr;
-thread_local PyObject* hosted_on_thread = nullptr;  // borrowed: the bridge owns it until CloseHosted
-thread_local LoopHost* pending_host = nullptr;      // what the next loop is attached to
+thread_local PyObject* hosted_on_thread =
+    nullptr;                                    // borrowed: the bridge owns it until CloseHosted
+thread_local LoopHost* pending_host = nullptr;  // what the next loop is attached to
 
 Loop& Get(PyObject* self) { return *reinterpret_cast<LoopObject*>(self)->loop; }
 

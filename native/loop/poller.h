@@ -1,6 +1,7 @@
 // Readiness of descriptors: one level-triggered epoll of our own, nested in the uv loop by a single
 // uv_poll_t on its descriptor. So all that is ready comes as one batch, a descriptor that is closed
-// while it is watched cannot leave libuv's table stale, and no descriptor's blocking mode is changed.
+// while it is watched cannot leave libuv's table stale, and no descriptor's blocking mode is
+// changed.
 #pragma once
 
 #include <cstddef>
@@ -30,8 +31,8 @@ class Poller {
   [[nodiscard]] int descriptor() const { return epoll_; }
   [[nodiscard]] std::size_t size() const { return watches_.size(); }
 
-  // Sets the handle of one direction; `previous` gets the one before. False with errno set, and then
-  // nothing has changed. GIL held.
+  // Sets the handle of one direction; `previous` gets the one before. False with errno set, and
+  // then nothing has changed. GIL held.
   [[nodiscard]] bool Set(int fd, bool writer, interp::Owned handle, interp::Owned* previous);
   // Takes the handle of one direction away. GIL held.
   [[nodiscard]] interp::Owned Remove(int fd, bool writer);

@@ -1,4 +1,5 @@
-// Which loop runs on this thread: asyncio's running loop, and the owned loop that serves the thread.
+// Which loop runs on this thread: asyncio's running loop, and the owned loop that serves the
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@ class Loop;
 // Looks asyncio's functions up. False with an exception set.
 [[nodiscard]] bool InitRunning(const interp::Gil& gil);
 
-// Sets asyncio's running loop for its life, and puts the one before back. At the outermost depth of a
-// JavaScript thread there is none before, and asking costs a system call on 3.11.
+// Sets asyncio's running loop for its life, and puts the one before back. At the outermost depth of
+// a JavaScript thread there is none before, and asking costs a system call on 3.11.
 class RunningLoop {
  public:
   enum class Before { kAsk, kNone };

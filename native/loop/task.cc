@@ -17,8 +17,7 @@ namespace {
 
 // The done callback: settles the completion with the future's outcome.
 struct SettlerObject {
-  PyObject_HEAD
-  base::Completion* completion;
+  PyObject_HEAD base::Completion* completion;
 };
 
 PyTypeObject* settler_type = nullptr;

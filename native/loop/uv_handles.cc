@@ -146,9 +146,9 @@ void Loop::UpdateReferences() {
   if (!draining_) ArmTimer();
 }
 
-// An owned loop looks at its timers after the poll, which must not wait then: libuv runs timers before
-// it, too. A host may end once no handle is active, so a hosted one looks now, and starts the timer
-// again if libuv's clock was ahead.
+// An owned loop looks at its timers after the poll, which must not wait then: libuv runs timers
+// before it, too. A host may end once no handle is active, so a hosted one looks now, and starts
+// the timer again if libuv's clock was ahead.
 void Loop::OnTimer() {
   if (host_ == nullptr) {
     idle_ = true;

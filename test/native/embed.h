@@ -3,8 +3,8 @@
 
 namespace coloop::test {
 
-// Starts the interpreter that COLOOP_TEST_PYTHON or COLOOP_PYTHON names, sandbox included. False after
-// printing why.
+// Starts the interpreter that COLOOP_TEST_PYTHON or COLOOP_PYTHON names, sandbox included. False
+// after printing why.
 [[nodiscard]] bool StartPython();
 
 }  // namespace coloop::test

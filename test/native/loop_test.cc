@@ -1,4 +1,7 @@
-// The hosted loop on a plain uv loop: what keeps it alive, that it ends, that both sides get their turn.
+// The hosted loop on a plain uv loop: what keeps it alive, that it ends, that both sides get their
+// turn.
+#include "loop/loop.h"
+
 #include <Python.h>
 #include <uv.h>
 
@@ -9,7 +12,6 @@
 #include "embed.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
-#include "loop/loop.h"
 #include "test.h"
 
 namespace {

@@ -50,10 +50,9 @@ int Run(int count, char** arguments) {
     PyList_Append(list, argument);
     Py_XDECREF(argument);
   }
-  PyObject* status =
-      defined != nullptr
-          ? PyObject_CallOneArg(PyDict_GetItemString(globals, "main"), list)
-          : nullptr;
+  PyObject* status = defined != nullptr
+                         ? PyObject_CallOneArg(PyDict_GetItemString(globals, "main"), list)
+                         : nullptr;
   if (status == nullptr) PyErr_Print();
   const int code = status != nullptr ? static_cast<int>(PyLong_AsLong(status)) : 1;
   Py_XDECREF(defined);

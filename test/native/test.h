@@ -43,10 +43,10 @@ inline int RunAll() {
   static const ::coloop::test::Registration registration_##name(#name, Test_##name); \
   static void Test_##name()
 
-#define EXPECT(condition)                                                        \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
-      ++::coloop::test::failed_checks;                                           \
-      std::printf("  %s:%d: expected %s\n", __FILE__, __LINE__, #condition);     \
-    }                                                                            \
+#define EXPECT(condition)                                                    \
+  do {                                                                       \
+    if (!(condition)) {                                                      \
+      ++::coloop::test::failed_checks;                                       \
+      std::printf("  %s:%d: expected %s\n", __FILE__, __LINE__, #condition); \
+    }                                                                        \
   } while (false)
