@@ -1,21 +1,15 @@
 // The example of the README.
 
-import { kw, Python } from "coloop";
+import { Python } from "coloop";
 
 const py = await Python.start(); // COLOOP_PYTHON, ./.venv, VIRTUAL_ENV or python3 on PATH
-
-const statistics = py.import("statistics");
-console.log(statistics.mean([1, 2, 3, 4])); // 2.5
-console.log(py.import("json").dumps({ a: [1, null] }, kw({ indent: 1 })));
-
+console.log(py.import("statistics").mean([1, 2, 3, 4])); // 2.5
 py.execSync(`
 import asyncio
-
 async def greet(name, delay):
     await asyncio.sleep(delay)
     return f"hello, {name}"
 `);
 const { greet } = py.globals;
 console.log(await Promise.all([greet("Node", 0.02), greet("Python", 0.01)]));
-
 await py.close();
