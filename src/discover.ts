@@ -35,45 +35,45 @@ export interface Interpreter {
 interface Candidate {
   readonly path: string;
   readonly origin: string;
-  /** The version asked for, if it was asked for to the last number. */
-  readonly exact?: string;
+  /** Found by its name: it may be a shim of pyenv's or asdf's, with no interpreter behind it. */
+  readonly named: boolean;
+  /** The version that it was found for. */
+  readonly version?: string;
 }
 
 const oldestMinor = 10;
 const newestMinor = 14;
 const defaultTimeout = 20_000;
+const commandNotFound = 127; // a shell's exit status, and that of pyenv's shims
 const versionPattern = /^(\d+\.\d+)(\.\d+)?$/;
 const supported = `CPython 3.${oldestMinor} to 3.${newestMinor}, the ordinary build`;
 const selections = "give an interpreter's path, a venv's folder, or a version such as 3.12";
 
-function fail(code: ErrorCode, summary: string, tried: readonly string[], remedy: string): never {
-  throw new Failure(code, summary, tried, remedy);
-}
-
-// What went wrong with one candidate. The list of everything tried is complete only at the end.
-class Failure extends Error {
+/** Why a candidate is not taken. */
+interface Refusal {
   readonly code: ErrorCode;
   readonly summary: string;
-  readonly tried: readonly string[];
   readonly remedy: string;
+}
 
-  constructor(code: ErrorCode, summary: string, tried: readonly string[], remedy: string) {
-    super(summary);
-    this.code = code;
-    this.summary = summary;
-    this.tried = tried;
-    this.remedy = remedy;
-  }
+// Of several refusals the one told first is the one that knows most.
+const telling: readonly ErrorCode[] = [
+  "ERR_COLOOP_NO_SHARED_LIBPYTHON",
+  "ERR_COLOOP_PYTHON_UNSUPPORTED",
+  "ERR_COLOOP_PYTHON_BROKEN",
+  "ERR_COLOOP_PYTHON_NOT_FOUND",
+];
 
-  toError(before: readonly string[]): ColoopError {
-    const list = [...before, ...this.tried].map((line) => `\n    ${line}`).join("");
-    const text = `${this.summary}\n  tried:${list}\n  what to do: ${this.remedy}`;
-    return new ColoopError(this.code, text);
-  }
+function fail({ code, summary, remedy }: Refusal, tried: readonly string[]): never {
+  const list = tried.map((line) => `\n    ${line}`).join("");
+  throw new ColoopError(code, `${summary}\n  tried:${list}\n  what to do: ${remedy}`);
 }
 
 // A path that cannot be looked at (a loop of links, no permission, a NUL in it) is one that is not there.
-function look(path: string, stat: typeof statSync | typeof lstatSync = statSync): Stats | undefined {
+function look(
+  path: string,
+  stat: typeof statSync | typeof lstatSync = statSync,
+): Stats | undefined {
   try {
     return stat(path, { throwIfNoEntry: false }) as Stats | undefined;
   } catch {
@@ -131,55 +131,53 @@ function pythonsOfVersion(version: string, minor: string): string[] {
 function fromVersion(version: string, minor: string, origin: string): Candidate[] {
   const found = pythonsOfVersion(version, minor);
   if (found.length === 0) {
-    fail(
-      "ERR_COLOOP_PYTHON_NOT_FOUND",
-      `No Python ${version} was found (${origin}).`,
-      [`python${minor} on PATH`, "pyenv's versions", "/usr/bin, /usr/local/bin, /opt/homebrew/bin"],
-      "install it, or give the path of an interpreter",
-    );
+    const summary = `No Python ${version} was found (${origin}).`;
+    const remedy = "install it, or give the path of an interpreter";
+    const usual = "/usr/bin, /usr/local/bin, /opt/homebrew/bin";
+    fail({ code: "ERR_COLOOP_PYTHON_NOT_FOUND", summary, remedy }, [
+      `python${minor} on PATH`,
+      "pyenv's versions",
+      usual,
+    ]);
   }
-  const exact = version === minor ? {} : { exact: version };
-  return found.map((path) => ({ path, origin: `${origin}, version ${version}`, ...exact }));
+  return found.map((path) => ({
+    path,
+    named: true,
+    version,
+    origin: `${origin}, version ${version}`,
+  }));
 }
 
 function fromFolder(folder: string, origin: string): Candidate[] {
   const pythons = venvPythons(folder);
   const python = pythons.find(isFile);
-  if (python !== undefined) return [{ path: python, origin }];
+  if (python !== undefined) return [{ path: python, named: false, origin }];
   if (isFile(join(folder, "pyvenv.cfg")) || pythons.some(isDeadLink)) {
-    fail(
-      "ERR_COLOOP_PYTHON_BROKEN",
-      `The venv ${folder} has no interpreter any more: the Python it was made from is gone (${origin}).`,
-      pythons,
-      "make the venv anew",
-    );
+    const summary = `The venv ${folder} has no interpreter any more: the Python it was made from is gone (${origin}).`;
+    fail({ code: "ERR_COLOOP_PYTHON_BROKEN", summary, remedy: "make the venv anew" }, pythons);
   }
-  fail("ERR_COLOOP_PYTHON_NOT_FOUND", `The folder ${folder} is no venv (${origin}).`, pythons, selections);
+  const summary = `The folder ${folder} is no venv (${origin}).`;
+  fail({ code: "ERR_COLOOP_PYTHON_NOT_FOUND", summary, remedy: selections }, pythons);
 }
 
 function fromSelection(selection: string, origin: string): Candidate[] {
   const path = resolve(selection);
-  if (isFile(path)) return [{ path, origin }];
+  if (isFile(path)) return [{ path, named: false, origin }];
   if (isFolder(path)) return fromFolder(path, origin);
   const version = versionPattern.exec(selection);
   if (version !== null) return fromVersion(selection, version[1] as string, origin);
   if (isDeadLink(path)) {
-    fail(
-      "ERR_COLOOP_PYTHON_BROKEN",
-      `${path} is a link to an interpreter that is gone (${origin}).`,
-      [path],
-      "make the venv anew, or give another interpreter",
-    );
+    const summary = `${path} is a link to an interpreter that is gone (${origin}).`;
+    const remedy = "make the venv anew, or give another interpreter";
+    fail({ code: "ERR_COLOOP_PYTHON_BROKEN", summary, remedy }, [path]);
   }
   const isName = basename(selection) === selection;
-  const command = isName ? onPath(selection)[0] : undefined;
-  if (command !== undefined) return [{ path: command, origin: `${origin}, from PATH` }];
-  fail(
-    "ERR_COLOOP_PYTHON_NOT_FOUND",
-    `There is no interpreter at ${path} (${origin}).`,
-    isName ? [path, `${selection} on PATH`] : [path],
-    selections,
-  );
+  const commands = isName ? onPath(selection) : [];
+  if (commands.length > 0)
+    return commands.map((path) => ({ path, named: true, origin: `${origin}, from PATH` }));
+  const summary = `There is no interpreter at ${path} (${origin}).`;
+  const tried = isName ? [path, `${selection} on PATH`] : [path];
+  fail({ code: "ERR_COLOOP_PYTHON_NOT_FOUND", summary, remedy: selections }, tried);
 }
 
 function candidates(selection: string | undefined): Candidate[] {
@@ -189,48 +187,54 @@ function candidates(selection: string | undefined): Candidate[] {
   if (isFolder(".venv")) return fromFolder(resolve(".venv"), "./.venv");
   const active = process.env["VIRTUAL_ENV"];
   if (active) return fromFolder(resolve(active), "VIRTUAL_ENV");
-  const python = onPath("python3")[0];
-  if (python !== undefined) return [{ path: python, origin: "python3 on PATH" }];
-  fail(
-    "ERR_COLOOP_PYTHON_NOT_FOUND",
-    "No Python was found.",
-    ["COLOOP_PYTHON (not set)", "./.venv", "VIRTUAL_ENV (not set)", "python3 on PATH"],
-    `install ${supported} with its shared libpython, or set COLOOP_PYTHON`,
-  );
+  const pythons = onPath("python3");
+  if (pythons.length > 0)
+    return pythons.map((path) => ({ path, named: true, origin: "python3 on PATH" }));
+  const summary = "No Python was found.";
+  const remedy = `install ${supported} with its shared libpython, or set COLOOP_PYTHON`;
+  fail({ code: "ERR_COLOOP_PYTHON_NOT_FOUND", summary, remedy }, [
+    "COLOOP_PYTHON (not set)",
+    "./.venv (not there)",
+    "VIRTUAL_ENV (not set)",
+    "python3 on PATH",
+  ]);
 }
 
-function describe({ path, origin }: Candidate): string {
-  return `${path} (${origin})`;
-}
-
-function probe(candidate: Candidate, timeout: number): Probe {
-  const { path, origin } = candidate;
-  const tried = [describe(candidate)];
-  const { error, status, signal, stdout, stderr } = spawnSync(path, ["-I", "-c", probeScript], {
+function ask(
+  { path, named, origin }: Candidate,
+  timeout: number,
+  tried: string[],
+): Probe | Refusal {
+  const result = spawnSync(path, ["-I", "-c", probeScript], {
     encoding: "utf8",
     timeout,
     killSignal: "SIGKILL", // a program that ignores SIGTERM would hold us for ever
     stdio: ["ignore", "pipe", "pipe"],
     maxBuffer: 1 << 20,
   });
+  const { error, status, signal } = result;
+  const [stdout, stderr] = [result.stdout ?? "", result.stderr ?? ""]; // null when it did not start
   const found = status === 0 ? readProbe(stdout) : undefined;
   if (found !== undefined) return found;
-  // Python 2 has no isolated mode; Python 3.0 to 3.3 neither.
-  if (/^unknown option:? -I/im.test(stderr ?? "")) {
-    const why = `${path} is a Python too old for coloop (${origin}).`;
-    fail("ERR_COLOOP_PYTHON_UNSUPPORTED", why, tried, `use ${supported}`);
-  }
-  const said = (stderr ?? "").trim().split("\n").at(-1) || (stdout ?? "").trim().slice(0, 200);
-  if (said !== "") tried.push(`it printed: ${said}`);
+  const lines = (stderr.trim() || stdout.trim()).split("\n");
+  // A traceback ends with the error, everything else begins with it.
+  const said = lines.at(lines.some((line) => line.startsWith("Traceback")) ? -1 : 0) ?? "";
+  if (said !== "") tried.push(`  it printed: ${said.slice(0, 200)}`);
   const timedOut = (error as NodeJS.ErrnoException | undefined)?.code === "ETIMEDOUT";
   const ending = signal === null ? `exit status ${status}` : `ended by ${signal}`;
-  tried.push(timedOut ? `no answer within ${timeout} ms` : (error?.message ?? ending));
-  fail(
-    "ERR_COLOOP_PYTHON_BROKEN",
-    `${path} does not run as a Python interpreter (${origin}).`,
-    tried,
-    `run it by hand to see why; a venv whose base is gone must be made anew; otherwise ${selections}`,
-  );
+  tried.push(`  ${timedOut ? `no answer within ${timeout} ms` : (error?.message ?? ending)}`);
+  // Isolated mode came with Python 3.4.
+  if (/^unknown option:? -I/im.test(stderr)) {
+    const summary = `${path} is a Python too old for coloop (${origin}).`;
+    return { code: "ERR_COLOOP_PYTHON_UNSUPPORTED", summary, remedy: `use ${supported}` };
+  }
+  if (named && status === commandNotFound) {
+    const summary = `${path} stands for an interpreter that is not there (${origin}).`;
+    return { code: "ERR_COLOOP_PYTHON_NOT_FOUND", summary, remedy: selections };
+  }
+  const summary = `${path} does not run as a Python interpreter (${origin}).`;
+  const remedy = `run it by hand to see why; a venv whose base is gone must be made anew; otherwise ${selections}`;
+  return { code: "ERR_COLOOP_PYTHON_BROKEN", summary, remedy };
 }
 
 function whyUnsupported(found: Probe): string | undefined {
@@ -244,58 +248,58 @@ function whyUnsupported(found: Probe): string | undefined {
   return undefined;
 }
 
-function accept(found: Probe, candidate: Candidate): Interpreter {
-  const { path, exact } = candidate;
+function refusal(
+  found: Probe,
+  { path, version: wanted }: Candidate,
+  tried: string[],
+): Refusal | undefined {
   const [major, minor] = found.version;
   const version = found.version.join(".");
-  const tried = [`${describe(candidate)}: ${found.implementation} ${version}`];
   const why = whyUnsupported(found);
   if (why !== undefined) {
     const summary = `${path} cannot be used: ${why}.`;
-    fail("ERR_COLOOP_PYTHON_UNSUPPORTED", summary, tried, `use ${supported}`);
+    return { code: "ERR_COLOOP_PYTHON_UNSUPPORTED", summary, remedy: `use ${supported}` };
   }
-  if (exact !== undefined && exact !== version) {
-    const summary = `No Python ${exact} was found.`;
-    fail("ERR_COLOOP_PYTHON_NOT_FOUND", summary, tried, "install it, or give another version");
+  if (wanted !== undefined && wanted !== version && !version.startsWith(`${wanted}.`)) {
+    const summary = `No Python ${wanted} was found.`;
+    const remedy = "install it, or give another version";
+    return { code: "ERR_COLOOP_PYTHON_NOT_FOUND", summary, remedy };
   }
-  if (found.library === null) {
-    fail(
-      "ERR_COLOOP_NO_SHARED_LIBPYTHON",
-      `${path} (${version}) has no shared libpython, so it cannot be embedded.`,
-      [...tried, ...found.lookedFor],
-      `Debian and Ubuntu: apt-get install libpython${major}.${minor}; ` +
-        `pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install ${version}`,
-    );
-  }
+  if (found.library !== null) return undefined;
+  tried.push(...found.lookedFor.map((place) => `  ${place}`));
   return {
-    executable: found.executable || path,
+    code: "ERR_COLOOP_NO_SHARED_LIBPYTHON",
+    summary: `${path} (${version}) has no shared libpython, so it cannot be embedded.`,
+    remedy:
+      `Debian and Ubuntu: apt-get install libpython${major}.${minor}; ` +
+      `pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install ${version}`,
+  };
+}
+
+function tryCandidate(
+  candidate: Candidate,
+  timeout: number,
+  tried: string[],
+): Interpreter | Refusal {
+  const at = tried.push(`${candidate.path} (${candidate.origin})`) - 1;
+  const found = ask(candidate, timeout, tried);
+  if ("code" in found) return found;
+  const version = found.version.join(".");
+  tried[at] += `: ${found.implementation} ${version}`;
+  const refused = refusal(found, candidate, tried);
+  if (refused !== undefined) return refused;
+  return {
+    executable: found.executable || candidate.path,
     version,
     versionInfo: found.version,
-    tag: `cp${major}${minor}`,
-    library: found.library,
+    tag: `cp${found.version[0]}${found.version[1]}`,
+    library: found.library as string,
     include: found.include,
     prefix: found.prefix,
     basePrefix: found.basePrefix,
     soabi: found.soabi,
     tried,
   };
-}
-
-function choose(selection: string | undefined, timeout: number): Interpreter {
-  const tried: string[] = [];
-  let first: Failure | undefined;
-  for (const candidate of candidates(selection)) {
-    try {
-      const interpreter = accept(probe(candidate, timeout), candidate);
-      return { ...interpreter, tried: [...tried, ...interpreter.tried] };
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      first ??= error;
-      tried.push(...error.tried);
-    }
-  }
-  const failure = first as Failure;
-  throw failure.toError(tried.slice(0, -failure.tried.length));
 }
 
 /**
@@ -312,9 +316,15 @@ export function discoverInterpreter(
   timeout: number = defaultTimeout,
 ): Interpreter {
   if (selection !== undefined) checkString(selection, "the option `python`");
-  try {
-    return choose(selection, timeout);
-  } catch (error) {
-    throw error instanceof Failure ? error.toError([]) : error;
+  const tried: string[] = [];
+  const refusals: Refusal[] = [];
+  for (const candidate of candidates(selection)) {
+    const result = tryCandidate(candidate, timeout, tried);
+    if (!("code" in result)) return result;
+    refusals.push(result);
+    // One that is there but cannot be used is not passed over, unless any of its version will do.
+    if (result.code !== "ERR_COLOOP_PYTHON_NOT_FOUND" && candidate.version === undefined) break;
   }
+  refusals.sort((a, b) => telling.indexOf(a.code) - telling.indexOf(b.code));
+  fail(refusals[0] as Refusal, tried); // there is at least one candidate
 }

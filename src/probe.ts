@@ -8,7 +8,7 @@ export const probeMark = "coloop-probe:";
  * then where its build says that it was installed (Debian adds the multiarch folder). libpython3.so is
  * only the stable ABI's forwarder, hence the digits after the dot.
  */
-export const probeScript = `
+export const probeScript: string = `
 import json, os, re, sys, sysconfig
 def get(name):
     return sysconfig.get_config_var(name) or ""
