@@ -57,6 +57,24 @@ export function withOptions(handle: Handle, options: WithOptions): (...args: unk
   };
 }
 
+// One listener for each signal: Node warns of a leak when an AbortSignal has more than ten.
+const abortListeners = new WeakMap<AbortSignal, Set<() => void>>();
+
+function onAbort(signal: AbortSignal, listener: () => void): void {
+  let listeners = abortListeners.get(signal);
+  if (listeners === undefined) {
+    const added = new Set<() => void>();
+    listeners = added;
+    abortListeners.set(signal, added);
+    signal.addEventListener("abort", () => added.forEach((each) => void each()), { once: true });
+  }
+  listeners.add(listener);
+}
+
+function offAbort(signal: AbortSignal, listener: () => void): void {
+  abortListeners.get(signal)?.delete(listener);
+}
+
 function abortError(signal: AbortSignal): AbortError {
   return new AbortError("The operation was aborted", { cause: signal.reason });
 }
@@ -77,7 +95,7 @@ export function endEarly(
     let timer: NodeJS.Timeout | undefined;
     const finish = (): void => {
       ended = true;
-      signal?.removeEventListener("abort", onAbort);
+      if (signal !== undefined) offAbort(signal, aborted);
       clearTimeout(timer);
     };
     const cancelWith = (error: Error): void => {
@@ -85,8 +103,8 @@ export function endEarly(
       reject(error);
       python().cancel(task);
     };
-    const onAbort = (): void => cancelWith(abortError(signal as AbortSignal));
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const aborted = (): void => cancelWith(abortError(signal as AbortSignal));
+    if (signal !== undefined) onAbort(signal, aborted);
     if (timeout !== undefined) {
       timer = setTimeout(
         () =>
