@@ -7,7 +7,10 @@ import { libraryHandle, python } from "./library.js";
 import { checkOptions, checkString } from "./options.js";
 import { handleOf, isPyProxy, type PyProxy } from "./proxy.js";
 
-/** Local variables of `eval` and `exec`: names and values, or a proxy of a Python mapping. */
+/**
+ * Variables of `eval` and `exec`: names and values, which the code sees besides the globals and which
+ * end with it; or a proxy of a Python dict, which it writes to.
+ */
 export type Locals = Readonly<Record<string, unknown>> | PyProxy;
 
 /** Options of `close`. */
@@ -147,14 +150,14 @@ export class HostContext implements PythonContext {
   evalSync<T = unknown>(expression: string, locals?: Locals): T {
     checkString(expression, "the expression");
     checkLocals(locals);
-    return python().evaluate(expression, locals ?? null, this.globals) as T;
+    return python().evaluate(expression, locals ?? null, this.globals, isPyProxy(locals)) as T;
   }
 
   /** Runs statements. */
   execSync(code: string, locals?: Locals): void {
     if (typeof code !== "string") checkString(code, "the code");
     checkLocals(locals);
-    python().execute(code, locals ?? null, this.globals);
+    python().execute(code, locals ?? null, this.globals, isPyProxy(locals));
   }
 
   #run(
@@ -165,6 +168,7 @@ export class HostContext implements PythonContext {
   ): unknown {
     checkLocals(locals);
     checkOptions(options, "eval and exec", { signal: "signal", timeout: "milliseconds" });
-    return withOptions(libraryHandle(name), options)(code, locals ?? null, this.globals);
+    const run = withOptions(libraryHandle(name), options);
+    return run(code, locals ?? null, this.globals, isPyProxy(locals));
   }
 }

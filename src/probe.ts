@@ -1,7 +1,7 @@
 // What an interpreter is asked about itself. It must run on any Python 3, so that an old one can be named.
 
 /** What the answer's line begins with: a `.pth` file or a sitecustomize may print as well. */
-export const probeMark = "coloop-probe:";
+export const probeMark: string = "coloop-probe:";
 
 /**
  * Python that prints one line of JSON. libpython is looked for in the interpreter's own memory map first,

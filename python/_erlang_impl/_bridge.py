@@ -56,35 +56,44 @@ def new_namespace() -> Any:
 
 
 def _scope(
-    namespace: ModuleType, variables: dict[str, Any] | None
-) -> tuple[dict[str, Any], dict[str, Any]]:
+    namespace: ModuleType, variables: dict[str, Any] | None, by_reference: bool
+) -> tuple[dict[str, Any], Any]:
+    """The globals and locals of one run.
+
+    Variables that came as a copy join the globals, for this run only: comprehensions and functions
+    look nowhere else. A dict of Python's own is the locals, so that assignments reach it.
+    """
     shared = namespace.__dict__
-    return shared, shared if variables is None else variables
+    if variables is None:
+        return shared, shared
+    if by_reference:
+        return shared, variables
+    merged = {**shared, **variables}
+    return merged, merged
 
 
-def evaluate(code: str, variables: Any, namespace: Any) -> Any:
-    shared, local = _scope(namespace, variables)
-    return eval(compile(code, "<coloop>", "eval"), shared, local)
+def evaluate(code: str, variables: Any, namespace: Any, by_reference: bool) -> Any:
+    scope = _scope(namespace, variables, by_reference)
+    return eval(compile(code, "<coloop>", "eval"), *scope)
 
 
-def execute(code: str, variables: Any, namespace: Any) -> None:
-    shared, local = _scope(namespace, variables)
-    exec(compile(code, "<coloop>", "exec"), shared, local)
+def execute(code: str, variables: Any, namespace: Any, by_reference: bool) -> None:
+    scope = _scope(namespace, variables, by_reference)
+    exec(compile(code, "<coloop>", "exec"), *scope)
 
 
-async def _run(code: str, mode: str, variables: Any, namespace: Any) -> Any:
-    shared, local = _scope(namespace, variables)
+async def _run(code: str, mode: str, scope: tuple[dict[str, Any], Any]) -> Any:
     compiled = compile(code, "<coloop>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    result = eval(compiled, shared, local)
+    result = eval(compiled, *scope)
     return await result if compiled.co_flags & inspect.CO_COROUTINE else result
 
 
-async def evaluate_async(code: str, variables: Any, namespace: Any) -> Any:
-    return await _run(code, "eval", variables, namespace)
+async def evaluate_async(code: str, variables: Any, namespace: Any, by_reference: bool) -> Any:
+    return await _run(code, "eval", _scope(namespace, variables, by_reference))
 
 
-async def execute_async(code: str, variables: Any, namespace: Any) -> None:
-    await _run(code, "exec", variables, namespace)
+async def execute_async(code: str, variables: Any, namespace: Any, by_reference: bool) -> None:
+    await _run(code, "exec", _scope(namespace, variables, by_reference))
 
 
 def get_item(target: Any, key: Any) -> Any:
