@@ -1,5 +1,10 @@
-// `npm run bench [-- --quick] [--python X] [--rounds N] [--json]`: what crossing costs, beside asyncio's own loop in the plain
-// interpreter of the same installation. With bars that are missed the status is 1; --quick judges nothing.
+// `npm run bench [-- options]`: what crossing costs, beside asyncio's own loop in the plain interpreter of
+// the same installation. When a bar is missed the status is 1.
+//   --quick      one short round that judges nothing
+//   --only X     some of await, call, values, callback
+//   --rounds N   in place of 7
+//   --python X   an interpreter, a venv or a version
+//   --json       the numbers, to be read by programs
 
 import os from "node:os";
 import { parseArgs } from "node:util";
@@ -16,6 +21,7 @@ const { values: options } = parseArgs({
     json: { type: "boolean", default: false },
     rounds: { type: "string" },
     python: { type: "string" },
+    only: { type: "string" },
   },
 });
 
@@ -63,7 +69,14 @@ function print(rows) {
 }
 
 const py = await Python.start(options.python === undefined ? {} : { python: options.python });
-const cases = [awaitCases, callCases, valueCases, callbackCases].flatMap((make) => make(py));
+const groups = { await: awaitCases, call: callCases, values: valueCases, callback: callbackCases };
+const chosen = options.only === undefined ? Object.keys(groups) : options.only.split(",");
+const unknown = chosen.filter((name) => !(name in groups));
+if (unknown.length > 0) {
+  console.error(`--only takes ${Object.keys(groups).join(", ")}, not ${unknown.join(", ")}`);
+  process.exit(2);
+}
+const cases = chosen.flatMap((name) => groups[name](py));
 const rounds = options.rounds === undefined ? (options.quick ? 1 : 7) : Number(options.rounds);
 const scale = options.quick ? 0.01 : 1;
 const samples = await measure(cases, {
