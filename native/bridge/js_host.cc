@@ -55,15 +55,19 @@ _object* JsHost::Perform(std::uint32_t operation, std::uint32_t id, _object* con
                          std::size_t count) {
   const interp::Gil gil = interp::Gil::FromPython();
   if (std::this_thread::get_id() == thread_) {
-    if (refusal_ == nullptr) return PerformHere(gil, operation, id, arguments, count);
+    if (refusal_ == nullptr) {
+      const std::uint32_t scope = data_.in_synchronous_call ? 0 : ScopeId(gil);
+      return PerformHere(gil, scope, operation, id, arguments, count);
+    }
     interp::Raise(gil, "RuntimeError", refusal_);
     return nullptr;
   }
   return PerformElsewhere(gil, operation, id, arguments, count);
 }
 
-_object* JsHost::PerformHere(const interp::Gil& gil, std::uint32_t operation, std::uint32_t id,
-                             _object* const* arguments, std::size_t count) {
+_object* JsHost::PerformHere(const interp::Gil& gil, std::uint32_t async_scope,
+                             std::uint32_t operation, std::uint32_t id, _object* const* arguments,
+                             std::size_t count) {
   data_.node_host->EnsureScope();
   const HandleScope scope(data_.env);
   if (!scope.ok()) {
@@ -73,7 +77,7 @@ _object* JsHost::PerformHere(const interp::Gil& gil, std::uint32_t operation, st
   std::vector<napi_value> values(kLeading + count);
   napi_create_uint32(data_.env, operation, &values[0]);
   napi_create_uint32(data_.env, id, &values[1]);
-  napi_create_uint32(data_.env, ScopeId(gil), &values[2]);
+  napi_create_uint32(data_.env, async_scope, &values[2]);
   if (!ConvertArguments(gil, arguments, count, &values)) return nullptr;
   napi_value result = nullptr;
   {
@@ -89,7 +93,6 @@ _object* JsHost::PerformHere(const interp::Gil& gil, std::uint32_t operation, st
 }
 
 std::uint32_t JsHost::ScopeId(const interp::Gil& gil) {
-  if (data_.in_synchronous_call) return 0;
   const interp::Owned resource = interp::ContextVariable(gil, data_.python.async_resource.get());
   return resource ? interp::ScopeId(resource.get(), *data_.link) : 0;
 }
@@ -147,8 +150,14 @@ void RaisePendingJavaScript(EnvData& data, const interp::Gil& gil) {
 
 _object* JsHost::PerformElsewhere(const interp::Gil& gil, std::uint32_t operation, std::uint32_t id,
                                   _object* const* arguments, std::size_t count) {
-  Call call{operation, id, arguments, count, interp::Owned()};
+  Call call{operation, id, 0, arguments, count, interp::Owned()};
   const char* refusal = nullptr;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    refusal = refusal_;
+  }
+  // The environment ends with the GIL held, so it is there still.
+  if (refusal == nullptr) call.scope = ScopeId(gil);
   {
     const interp::GilRelease release(gil);
     std::unique_lock<std::mutex> lock(mutex_);
@@ -181,8 +190,8 @@ void JsHost::ServeCalls() {
     {
       const interp::GilAcquire acquire;
       if (acquire.ok()) {
-        call->result = interp::Owned(
-            PerformHere(acquire.gil(), call->operation, call->id, call->arguments, call->count));
+        call->result = interp::Owned(PerformHere(acquire.gil(), call->scope, call->operation,
+                                                 call->id, call->arguments, call->count));
         call->failed = !call->result;
         if (call->failed) call->result = interp::TakeException(acquire.gil());
       } else {

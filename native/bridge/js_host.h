@@ -46,6 +46,7 @@ class JsHost final : public base::Host {
   struct Call {
     std::uint32_t operation;
     std::uint32_t id;
+    std::uint32_t scope;  // of the calling thread's context
     _object* const* arguments;
     std::size_t count;
     interp::Owned result;  // the value, or with `failed` the exception
@@ -54,8 +55,8 @@ class JsHost final : public base::Host {
     bool refused = false;
   };
 
-  _object* PerformHere(const interp::Gil& gil, std::uint32_t operation, std::uint32_t id,
-                       _object* const* arguments, std::size_t count);
+  _object* PerformHere(const interp::Gil& gil, std::uint32_t async_scope, std::uint32_t operation,
+                       std::uint32_t id, _object* const* arguments, std::size_t count);
   _object* PerformElsewhere(const interp::Gil& gil, std::uint32_t operation, std::uint32_t id,
                             _object* const* arguments, std::size_t count);
   bool ConvertArguments(const interp::Gil& gil, _object* const* arguments, std::size_t count,
