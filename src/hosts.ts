@@ -320,9 +320,12 @@ export function encodeThrown(thrown: unknown): unknown {
   }
 }
 
+// Nothing is to be told when a context is collected.
+const scopeOptions = { requireManualDestroy: true };
+
 /** The async context of the call that is running, for the Task that it starts: its id. */
 export function openScope(): number {
   const id = freeScopes.pop() ?? scopes.length;
-  scopes[id] = new AsyncResource("PythonTask");
+  scopes[id] = new AsyncResource("PythonTask", scopeOptions);
   return id;
 }

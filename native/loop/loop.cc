@@ -10,6 +10,7 @@
 #include "interp/error.h"
 #include "loop/handle.h"
 #include "loop/running.h"
+#include "loop/task.h"
 #include "loop/uv_handles.h"
 
 namespace coloop::loop {
@@ -161,6 +162,10 @@ void Loop::CollectReady() {
 
 // False with an exception set that leaves the loop.
 bool Loop::RunHandle(const interp::Gil& gil, _object* handle) {
+  if (IsSettler(handle)) {
+    RunSettler(gil, handle);
+    return true;
+  }
   if (IsCancelled(handle)) return true;
   if (debug) {
     const Owned done(PyObject_CallMethod(self_, "_run_timed", "O", handle));
@@ -180,14 +185,15 @@ bool Loop::RunHandle(const interp::Gil& gil, _object* handle) {
 }
 
 bool Loop::RunGenerations(const interp::Gil& gil) {
-  std::uint64_t end = 0;  // the clock is read from the second generation on
-  for (;;) {
+  std::uint64_t end = 0;  // the clock is read from the third generation on
+  for (int generation = 1;; ++generation) {
     for (std::size_t count = ready_.size(); count > 0; --count) {
       const Owned handle = ready_.Pop();
       if (!RunHandle(gil, handle.get())) return false;
       if (closed) return true;
     }
     if (ready_.empty() || (stopping && host_ == nullptr)) return true;
+    if (generation == 1) continue;
     const std::uint64_t now = MonotonicNanoseconds();
     if (end == 0) end = now + kBatchNanoseconds;
     if (now >= end) return true;

@@ -76,6 +76,11 @@ PyObject* CallSoon(PyObject* self, PyObject* const* args, Py_ssize_t count, PyOb
       !CheckDebug(self, args[0], "call_soon", true)) {
     return nullptr;
   }
+  if (count == 2 && IsSettler(args[0]) && !loop.debug) {
+    PrepareSettler(args[0], args[1]);
+    loop.CallSoon(Owned::NewRef(args[0]));
+    Py_RETURN_NONE;  // only a Task or a Future calls with it, and they drop the handle
+  }
   Owned handle = MakeHandle(gil, self, args[0], args + 1, static_cast<std::size_t>(count - 1),
                             context, loop.debug);
   if (!handle) return nullptr;

@@ -20,6 +20,53 @@ namespace {
 PyObject* get_running = nullptr;
 PyObject* set_running = nullptr;
 
+#if PY_VERSION_HEX < 0x030C0000
+// Up to 3.11 each change of the running loop makes a new holder and asks for the process id: 134
+// ns, twice for each drain. The holder that the thread's dict has is written in place where it is
+// ours.
+struct RunningLoopHolder {  // Modules/_asynciomodule.c, the same in all of 3.10 and 3.11
+  PyObject_HEAD PyObject* loop;
+  pid_t pid;
+};
+
+RunningLoopHolder* FindHolder() {
+  static PyObject* key = PyUnicode_InternFromString("__asyncio_running_event_loop__");
+  PyObject* dict = PyThreadState_GetDict();
+  return reinterpret_cast<RunningLoopHolder*>(PyDict_GetItemWithError(dict, key));
+}
+
+// A holder has this layout if what was just set can be read back through it.
+bool HasLayout(const RunningLoopHolder* holder, PyObject* loop) {
+  return holder != nullptr && Py_TYPE(holder)->tp_basicsize == sizeof(RunningLoopHolder) &&
+         holder->loop == loop;
+}
+
+thread_local RunningLoopHolder* own_holder = nullptr;  // borrowed from the thread's dict
+
+bool SetInPlace(PyObject* loop) {
+  RunningLoopHolder* holder = FindHolder();
+  if (holder == nullptr || holder != own_holder) return false;
+  Py_INCREF(loop);
+  Py_SETREF(holder->loop, loop);
+  return true;
+}
+
+void RememberHolder(PyObject* loop) {
+  RunningLoopHolder* holder = FindHolder();
+  own_holder = HasLayout(holder, loop) ? holder : nullptr;
+}
+#else
+bool SetInPlace(PyObject*) { return false; }
+void RememberHolder(PyObject*) {}
+#endif
+
+void SetRunning(PyObject* loop) {
+  if (SetInPlace(loop)) return;
+  const Owned done(PyObject_CallOneArg(set_running, loop));
+  if (!done) PyErr_Clear();
+  RememberHolder(loop);
+}
+
 thread_local ThreadService* current_service = nullptr;
 std::mutex owned_mutex;  // guards owned_loops; an entry's loop lives while it is there
 std::unordered_map<ThreadService*, Loop*>& OwnedLoops() {
@@ -46,8 +93,7 @@ RunningLoop::RunningLoop(const interp::Gil&, PyObject* loop, Before before)
     PyErr_Clear();
     previous_ = Owned::NewRef(Py_None);
   }
-  const Owned done(PyObject_CallOneArg(set_running, loop));
-  if (!done) PyErr_Clear();
+  SetRunning(loop);
   changed_ = true;
 }
 
@@ -57,7 +103,7 @@ RunningLoop::~RunningLoop() {
   PyObject* value = nullptr;
   PyObject* traceback = nullptr;
   PyErr_Fetch(&type, &value, &traceback);
-  const Owned done(PyObject_CallOneArg(set_running, previous_.get()));
+  SetRunning(previous_.get());
   PyErr_Restore(type, value, traceback);
 }
 

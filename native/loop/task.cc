@@ -18,6 +18,7 @@ namespace {
 // The done callback: settles the completion with the future's outcome.
 struct SettlerObject {
   PyObject_HEAD base::Completion* completion;
+  PyObject* future;  // once the loop has queued it
 };
 
 PyTypeObject* settler_type = nullptr;
@@ -44,11 +45,15 @@ void Settle(const interp::Gil& gil, PyObject* future, base::Completion& completi
   if (PyErr_Occurred() != nullptr) interp::ReportUnraisable(gil, future);
 }
 
-PyObject* SettlerCall(PyObject* self, PyObject* args, PyObject*) {
+void SettleOnce(const interp::Gil& gil, PyObject* self, PyObject* future) {
   auto* settler = reinterpret_cast<SettlerObject*>(self);
   const std::unique_ptr<base::Completion> completion(std::exchange(settler->completion, nullptr));
-  if (completion != nullptr && PyTuple_GET_SIZE(args) == 1) {
-    Settle(interp::Gil::FromPython(), PyTuple_GET_ITEM(args, 0), *completion);
+  if (completion != nullptr) Settle(gil, future, *completion);
+}
+
+PyObject* SettlerCall(PyObject* self, PyObject* args, PyObject*) {
+  if (PyTuple_GET_SIZE(args) == 1) {
+    SettleOnce(interp::Gil::FromPython(), self, PyTuple_GET_ITEM(args, 0));
   }
   Py_RETURN_NONE;
 }
@@ -56,6 +61,7 @@ PyObject* SettlerCall(PyObject* self, PyObject* args, PyObject*) {
 void SettlerDealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   delete reinterpret_cast<SettlerObject*>(self)->completion;
+  Py_XDECREF(reinterpret_cast<SettlerObject*>(self)->future);
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -146,6 +152,18 @@ Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, 
   const Owned added(
       PyObject_CallMethodOneArg(future.get(), names.add_done_callback, settler.get()));
   return added ? std::move(future) : Owned();
+}
+
+bool IsSettler(PyObject* object) { return Py_TYPE(object) == settler_type; }
+
+void PrepareSettler(PyObject* settler, PyObject* future) {
+  Py_INCREF(future);
+  Py_XSETREF(reinterpret_cast<SettlerObject*>(settler)->future, future);
+}
+
+void RunSettler(const interp::Gil& gil, PyObject* settler) {
+  const Owned future(std::exchange(reinterpret_cast<SettlerObject*>(settler)->future, nullptr));
+  SettleOnce(gil, settler, future.get());
 }
 
 bool AddTaskTypes(const interp::Gil&) {

@@ -17,6 +17,12 @@ namespace coloop::loop {
                                          _object* context, bool eager,
                                          std::unique_ptr<base::Completion> completion);
 
+// The done callback that RunAwaitable leaves with a Task. The loop queues it as it is when the Task
+// schedules it, without a Handle around it: nobody else ever has it, so nobody can cancel it.
+[[nodiscard]] bool IsSettler(_object* object);
+void PrepareSettler(_object* settler, _object* future);
+void RunSettler(const interp::Gil& gil, _object* settler);
+
 [[nodiscard]] bool AddTaskTypes(const interp::Gil& gil);
 
 }  // namespace coloop::loop
