@@ -1,49 +1,71 @@
-// load({ library, plain }) -> { mode, reason }
+// load({ library, plain }) -> { mode, reason, preloaded }
 #include <node_api.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
+#include "base/result.h"
 #include "loader/load.h"
 
 namespace {
 
-std::string Text(napi_env env, napi_value value) {
+bool GetText(napi_env env, napi_value object, const char* name, std::string* text) {
+  napi_value value = nullptr;
   std::size_t length = 0;
-  napi_get_value_string_utf8(env, value, nullptr, 0, &length);
-  std::string text(length, '\0');
-  napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);
-  return text;
+  if (napi_get_named_property(env, object, name, &value) != napi_ok ||
+      napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) {
+    return false;
+  }
+  text->resize(length);
+  return napi_get_value_string_utf8(env, value, text->data(), length + 1, &length) == napi_ok;
 }
 
-void SetText(napi_env env, napi_value object, const char* name, const std::string& text) {
+bool GetBool(napi_env env, napi_value object, const char* name, bool* result) {
+  napi_value value = nullptr;
+  return napi_get_named_property(env, object, name, &value) == napi_ok &&
+         napi_get_value_bool(env, value, result) == napi_ok;
+}
+
+napi_value MakeText(napi_env env, const std::string& text) {
   napi_value value = nullptr;
   napi_create_string_utf8(env, text.data(), text.size(), &value);
-  napi_set_named_property(env, object, name, value);
+  return value;
+}
+
+napi_value MakeResult(napi_env env, const coloop::loader::Loaded& loaded) {
+  napi_value preloaded = nullptr;
+  napi_create_array_with_length(env, loaded.preloaded.size(), &preloaded);
+  for (std::uint32_t i = 0; i < loaded.preloaded.size(); ++i) {
+    napi_set_element(env, preloaded, i, MakeText(env, loaded.preloaded[i]));
+  }
+  napi_value result = nullptr;
+  napi_create_object(env, &result);
+  napi_set_named_property(env, result, "mode",
+                          MakeText(env, loaded.isolated ? "isolated" : "plain"));
+  napi_set_named_property(env, result, "reason", MakeText(env, loaded.reason));
+  napi_set_named_property(env, result, "preloaded", preloaded);
+  return result;
 }
 
 napi_value Load(napi_env env, napi_callback_info info) {
   std::size_t count = 1;
   napi_value options = nullptr;
-  napi_value library = nullptr;
-  napi_value plain_value = nullptr;
+  std::string library;
   bool plain = false;
   if (napi_get_cb_info(env, info, &count, &options, nullptr, nullptr) != napi_ok ||
-      napi_get_named_property(env, options, "library", &library) != napi_ok ||
-      napi_get_named_property(env, options, "plain", &plain_value) != napi_ok ||
-      napi_get_value_bool(env, plain_value, &plain) != napi_ok) {
-    return nullptr;  // the exception is pending
+      !GetText(env, options, "library", &library) || !GetBool(env, options, "plain", &plain) ||
+      library.empty()) {
+    napi_throw_type_error(env, "ERR_COLOOP_ARGUMENT",
+                          "load takes { library: string, plain: boolean }");
+    return nullptr;
   }
-  coloop::base::Result<coloop::loader::Loaded> result =
-      coloop::loader::Load(Text(env, library), plain);
+  coloop::base::Result<coloop::loader::Loaded> result = coloop::loader::Load(library, plain);
   if (!result.ok()) {
     napi_throw_error(env, result.error().code.c_str(), result.error().message.c_str());
     return nullptr;
   }
-  napi_value object = nullptr;
-  napi_create_object(env, &object);
-  SetText(env, object, "mode", result.value().isolated ? "isolated" : "plain");
-  SetText(env, object, "reason", result.value().reason);
-  return object;
+  return MakeResult(env, result.value());
 }
 
 }  // namespace

@@ -8,7 +8,12 @@
 
 namespace coloop::loader {
 
-// DT_NEEDED of an ELF file of this machine's own class, in order (elf(5)).
-[[nodiscard]] base::Result<std::vector<std::string>> ReadNeeded(const std::string& path);
+struct Needed {
+  std::vector<std::string> names;    // DT_NEEDED, in order
+  std::vector<std::string> folders;  // DT_RUNPATH or else DT_RPATH, $ORIGIN expanded
+};
+
+// Reads the dynamic section of an ELF file of this machine's own kind (elf(5), ld.so(8)).
+[[nodiscard]] base::Result<Needed> ReadNeeded(const std::string& path);
 
 }  // namespace coloop::loader

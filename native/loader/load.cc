@@ -3,15 +3,28 @@
 
 #include <dlfcn.h>
 #ifdef __linux__
+#include <elf.h>
 #include <link.h>
+#include <unistd.h>
 #endif
 
+#include <stdlib.h>  // NOLINT(modernize-deprecated-headers): realpath is of POSIX
+
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/result.h"
+
+#ifdef __GLIBC__
+#include "loader/elf_image.h"
+#endif
 #include "loader/elf_needed.h"
+#include "loader/rebind.h"
 #include "loader/symbol_repair.h"
 
 namespace coloop::loader {
@@ -22,12 +35,18 @@ std::mutex mutex;
 std::string loaded_library;           // guarded by mutex
 std::optional<Loaded> loaded_result;  // guarded by mutex
 
-base::Error DlError(const std::string& what) {
-  const char* reason = dlerror();
-  return base::Error{"ERR_COLOOP_DLOPEN", what + ": " + (reason != nullptr ? reason : "unknown")};
+// Two paths of one file, links resolved, are one library.
+std::string RealPath(const std::string& path) {
+  char* resolved = realpath(path.c_str(), nullptr);
+  if (resolved == nullptr) return path;
+  std::string result = resolved;
+  std::free(resolved);
+  return result;
 }
 
 #if defined(RTLD_DEEPBIND) && defined(__GLIBC__)
+
+constexpr std::string_view kLibc = "libc.so.";
 
 // Libraries that are in the process already, or that must not be bound apart.
 bool IsBase(const std::string& name) {
@@ -38,28 +57,46 @@ bool IsBase(const std::string& name) {
   return false;
 }
 
-// The object that defines `malloc`, if it comes before libc in the search order. The executable has
-// an address for it as well, its own PLT entry, whose symbol is undefined.
+// One more reference to a library, given back.
+class Handle {
+ public:
+  explicit Handle(const char* name, int flags) : handle_(dlopen(name, flags)) {}
+  Handle(const Handle&) = delete;
+  Handle(Handle&&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  Handle& operator=(Handle&&) = delete;
+  ~Handle() {
+    if (handle_ != nullptr) dlclose(handle_);
+  }
+
+  [[nodiscard]] void* Get() const { return handle_; }
+
+ private:
+  void* handle_;
+};
+
+bool Defines(const link_map* map, const Handle& handle, const char* symbol_name) {
+  void* address = handle.Get() != nullptr ? dlsym(handle.Get(), symbol_name) : nullptr;
+  // dlsym looks into what a library needs as well.
+  if (address == nullptr || !RangeOf(*map).Contains(address)) return false;
+  Dl_info info{};
+  void* entry = nullptr;
+  if (dladdr1(address, &info, &entry, RTLD_DL_SYMENT) == 0 || entry == nullptr) return false;
+  // The executable has an address for what it only calls, its own PLT entry: an undefined symbol.
+  return static_cast<const ElfW(Sym)*>(entry)->st_shndx != SHN_UNDEF;
+}
+
+// The object that defines `malloc`, if it comes before libc in the search order.
 std::optional<std::string> ReplacedMalloc() {
+  const Handle self(nullptr, RTLD_NOW);
   link_map* map = nullptr;
-  void* self = dlopen(nullptr, RTLD_NOW);
-  if (self == nullptr || dlinfo(self, RTLD_DI_LINKMAP, &map) != 0) return std::nullopt;
-  for (; map != nullptr; map = map->l_next) {
-    const std::string name = map->l_name;
-    if (name.find("libc.so") != std::string::npos) return std::nullopt;
-    void* handle = name.empty() ? self : dlopen(name.c_str(), RTLD_NOW | RTLD_NOLOAD);
-    void* address = handle != nullptr ? dlsym(handle, "malloc") : nullptr;
-    Dl_info info{};
-    void* entry = nullptr;
-    if (address == nullptr || dladdr1(address, &info, &entry, RTLD_DL_SYMENT) == 0) continue;
-    link_map* owner = nullptr;
-    if (dladdr1(address, &info, reinterpret_cast<void**>(&owner), RTLD_DL_LINKMAP) == 0 ||
-        owner != map) {
-      continue;
-    }
-    const auto* symbol = static_cast<const ElfW(Sym)*>(entry);
-    if (symbol == nullptr || symbol->st_shndx == SHN_UNDEF) continue;
-    return name.empty() ? std::string("the executable") : name;
+  if (self.Get() == nullptr || dlinfo(self.Get(), RTLD_DI_LINKMAP, static_cast<void*>(&map)) != 0)
+    return std::nullopt;
+  if (Defines(map, self, "malloc")) return "the executable";
+  for (map = map->l_next; map != nullptr; map = map->l_next) {
+    std::string name = map->l_name;
+    if (name.compare(name.rfind('/') + 1, kLibc.size(), kLibc) == 0) return std::nullopt;
+    if (Defines(map, Handle(name.c_str(), RTLD_NOW | RTLD_NOLOAD), "malloc")) return name;
   }
   return std::nullopt;
 }
@@ -75,58 +112,83 @@ std::optional<std::string> Interposer() {
   return std::nullopt;
 }
 
-base::Result<void> LoadNeeded(const std::string& library) {
-  base::Result<std::vector<std::string>> needed = ReadNeeded(library);
-  if (!needed.ok()) return needed.error();
-  for (const std::string& name : needed.value()) {
-    if (IsBase(name)) continue;
-    if (dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND) == nullptr) {
-      return DlError("a library that " + library + " needs could not be loaded");
-    }
+// What cannot be loaded here is left to libpython's own loading, which says best what is missing.
+void* LoadApart(const std::string& name, const std::vector<std::string>& folders) {
+  constexpr int kFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
+  for (const std::string& folder : folders) {
+    std::string path = folder;
+    path.append("/").append(name);
+    void* handle = access(path.c_str(), R_OK) == 0 ? dlopen(path.c_str(), kFlags) : nullptr;
+    if (handle != nullptr) return handle;
   }
-  return {};
+  return dlopen(name.c_str(), kFlags);
+}
+
+// The libraries that libpython needs stay for the life of the process, as libpython does.
+base::Result<std::vector<void*>> LoadNeeded(const std::string& library, Loaded* result) {
+  base::Result<Needed> needed = ReadNeeded(library);
+  if (!needed.ok()) return needed.error();
+  std::vector<void*> handles;
+  for (const std::string& name : needed.value().names) {
+    void* handle = IsBase(name) ? nullptr : LoadApart(name, needed.value().folders);
+    if (handle == nullptr) continue;
+    handles.push_back(handle);
+    result->preloaded.push_back(name);
+  }
+  return handles;
 }
 
 #endif
 
+base::Result<void*> LoadPython(const std::string& library) {
+  void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  if (handle != nullptr) return handle;
+  const char* reason = dlerror();  // NOLINT(concurrency-mt-unsafe): a thread has its own
+  return base::Error{"ERR_COLOOP_DLOPEN",
+                     "libpython could not be loaded: " +
+                         std::string(reason != nullptr ? reason : "no reason is given")};
+}
+
+base::Result<Loaded> LoadPlain(const std::string& library, const std::string& reason) {
+  const base::Result<void*> python = LoadPython(library);
+  if (!python.ok()) return python.error();
+  return Loaded{false, reason, {}};
+}
+
 base::Result<Loaded> LoadOnce(const std::string& library, bool plain) {
-  Loaded result;
+  if (plain) return LoadPlain(library, "COLOOP_DLOPEN=plain");
 #if defined(RTLD_DEEPBIND) && defined(__GLIBC__)
   const std::optional<std::string> interposer = Interposer();
-  if (plain) {
-    result.reason = "COLOOP_DLOPEN=plain";
-  } else if (interposer.has_value()) {
-    result.reason = *interposer;
-  } else {
-    result.isolated = true;
-    result.reason = "RTLD_DEEPBIND is available";
-    RepairCopiedSymbols();
-    const base::Result<void> needed = LoadNeeded(library);
-    if (!needed.ok()) return needed.error();
-  }
-#else
-  (void)plain;
-  result.reason = "this system has no RTLD_DEEPBIND";
-#endif
-  if (dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-    return DlError("libpython could not be loaded");
+  if (interposer.has_value()) return LoadPlain(library, *interposer);
+  Loaded result{true, "RTLD_DEEPBIND is available", {}};
+  RepairCopiedSymbols();
+  base::Result<std::vector<void*>> needed = LoadNeeded(library, &result);
+  if (!needed.ok()) return needed.error();
+  base::Result<void*> python = LoadPython(library);
+  if (!python.ok()) return python.error();
+  if (!RebindToOwnLibraries(python.value(), needed.value())) {
+    result.reason += "; built-in modules share the executable's libraries";
   }
   return result;
+#else
+  return LoadPlain(library, "this system has no RTLD_DEEPBIND");
+#endif
 }
 
 }  // namespace
 
 base::Result<Loaded> Load(const std::string& library, bool plain) {
+  const std::string real_path = RealPath(library);
   const std::lock_guard<std::mutex> lock(mutex);
   if (loaded_result.has_value()) {
-    if (loaded_library == library) return *loaded_result;
+    if (loaded_library == real_path) return *loaded_result;
     return base::Error{"ERR_COLOOP_OTHER_INTERPRETER", "this process has loaded " + loaded_library +
-                                                           " already; " + library +
+                                                           " already; " + real_path +
                                                            " cannot be loaded beside it"};
   }
   base::Result<Loaded> result = LoadOnce(library, plain);
   if (result.ok()) {
-    loaded_library = library;
+    loaded_library = real_path;
     loaded_result = result.value();
   }
   return result;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -14,10 +15,12 @@ namespace coloop::loader {
 
 struct Loaded {
   bool isolated = false;
-  std::string reason;  // why it is isolated or plain
+  std::string reason;                  // why it is isolated or plain
+  std::vector<std::string> preloaded;  // what was bound apart before libpython, in order
 };
 
-// Process-wide, once; the same library again gives the same answer. Any thread.
+// Process-wide, once; the same library again gives the same answer, another one is
+// ERR_COLOOP_OTHER_INTERPRETER, one that cannot be loaded ERR_COLOOP_DLOPEN. Any thread.
 [[nodiscard]] base::Result<Loaded> Load(const std::string& library, bool plain);
 
 }  // namespace coloop::loader

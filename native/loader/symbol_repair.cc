@@ -7,12 +7,13 @@
 #include <elf.h>
 #include <link.h>
 
-#include <cstddef>
 #include <cstring>
 #include <iostream>
 #include <locale>
 #include <new>
 #include <string_view>
+
+#include "loader/elf_image.h"
 
 namespace coloop::loader {
 
@@ -52,47 +53,18 @@ bool IsLocaleId(std::string_view name) {
   return name.starts_with("_ZNSt") && name.ends_with("2idE");
 }
 
-struct Dynamic {
-  const ElfW(Sym) * symbols = nullptr;
-  const char* strings = nullptr;
-  const ElfW(Rela) * relocations = nullptr;
-  std::size_t size = 0;
-};
-
-// The executable is the first object that dl_iterate_phdr reports.
-int ReadExecutable(dl_phdr_info* info, std::size_t, void* result) {
-  auto* dynamic = static_cast<Dynamic*>(result);
-  for (int i = 0; i < info->dlpi_phnum; ++i) {
-    if (info->dlpi_phdr[i].p_type != PT_DYNAMIC) continue;
-    const auto* entry =
-        reinterpret_cast<const ElfW(Dyn)*>(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-    for (; entry->d_tag != DT_NULL; ++entry) {
-      // glibc has relocated these pointers already.
-      const auto address = entry->d_un.d_ptr;
-      if (entry->d_tag == DT_SYMTAB) dynamic->symbols = reinterpret_cast<const ElfW(Sym)*>(address);
-      if (entry->d_tag == DT_STRTAB) dynamic->strings = reinterpret_cast<const char*>(address);
-      if (entry->d_tag == DT_RELA) {
-        dynamic->relocations = reinterpret_cast<const ElfW(Rela)*>(address);
-      }
-      if (entry->d_tag == DT_RELASZ) dynamic->size = entry->d_un.d_val;
-    }
-  }
-  return 1;
-}
-
 void CopyLocaleIds() {
-  Dynamic dynamic;
-  dl_iterate_phdr(ReadExecutable, &dynamic);
-  if (dynamic.symbols == nullptr || dynamic.strings == nullptr || dynamic.relocations == nullptr) {
-    return;
-  }
-  for (std::size_t i = 0; i < dynamic.size / sizeof(ElfW(Rela)); ++i) {
-    const ElfW(Rela)& relocation = dynamic.relocations[i];
+  void* self = dlopen(nullptr, RTLD_NOW);
+  ElfImage executable;
+  if (!ReadImage(self, &executable)) return;
+  for (const ElfW(Rela) & relocation : executable.relocations[0]) {
     if (ELF64_R_TYPE(relocation.r_info) != kCopyRelocation) continue;
-    const char* name = dynamic.strings + dynamic.symbols[ELF64_R_SYM(relocation.r_info)].st_name;
+    const char* name =
+        executable.strings + executable.symbols[ELF64_R_SYM(relocation.r_info)].st_name;
     const void* copy = IsLocaleId(name) ? dlsym(RTLD_DEFAULT, name) : nullptr;
     if (copy != nullptr) CopyLocaleId(name, copy);
   }
+  dlclose(self);
 }
 
 }  // namespace
