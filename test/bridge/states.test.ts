@@ -265,7 +265,7 @@ describe("errors without a promise: exception handler and loopError", () => {
       py.import("gc").collect();
       await until(() => seen.length > 0, "loopError");
       py.off("loopError", listener);
-      expect((seen[0]?.exception as PythonError).pythonType).toBe(kind);
+      expect(seen.map(({ exception }) => (exception as PythonError).pythonType)).toEqual([kind]);
       expect(await mod.current_in_task("alive")).toEqual(["hosted, alive", "hosted, alive"]);
     });
   }
