@@ -4,6 +4,7 @@ import { binding, type Handle } from "./binding.js";
 import { Encoder } from "./encode.js";
 import { AbortError, ColoopTypeError, PythonAbortError, TimeoutError } from "./errors.js";
 import { dropUnadopted, forgetFresh } from "./hosts.js";
+import { isKeywords } from "./kw.js";
 import { python } from "./library.js";
 import { checkOptions } from "./options.js";
 
@@ -35,8 +36,12 @@ export function withOptions(handle: Handle, options: WithOptions): (...args: unk
     timeout: "milliseconds",
     ref: "boolean",
   });
-  const kwargs = options.kwargs ?? {};
-  return (...args) => {
+  return (...given) => {
+    const last = given.at(-1);
+    const args = isKeywords(last) ? given.slice(0, -1) : given;
+    const kwargs = isKeywords(last)
+      ? { ...options.kwargs, ...last.kwargs }
+      : (options.kwargs ?? {});
     if (options.signal?.aborted === true) return Promise.reject(abortError(options.signal));
     const native = binding();
     const encoder = new Encoder("args");

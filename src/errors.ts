@@ -74,6 +74,9 @@ export interface PythonFrame {
   readonly source: string | null;
 }
 
+/** What JavaScript threw before, or what Python tells of an exception of its own. */
+export type Described = [fromJavaScript: true, value: unknown] | [false, ExceptionDescription];
+
 /** What Python tells of one exception. */
 export interface ExceptionDescription {
   readonly name: string;
@@ -84,8 +87,8 @@ export interface ExceptionDescription {
   readonly category: "error" | "cancelled" | "timeout" | "interrupt";
   /** The proxy of the exception. */
   readonly value: unknown;
-  readonly cause: ExceptionDescription | Error | null;
-  readonly errors: (ExceptionDescription | Error)[] | null;
+  readonly cause: Described | null;
+  readonly errors: Described[] | null;
 }
 
 /** An exception of Python's. */
@@ -99,7 +102,7 @@ export class PythonError extends Error {
   /** The traceback's frames, outermost first. */
   readonly frames: readonly PythonFrame[];
   /** The exceptions of an ExceptionGroup. */
-  declare readonly errors?: readonly Error[];
+  declare readonly errors?: readonly unknown[];
   /** The exception itself: a proxy. */
   declare readonly value: unknown;
 
@@ -181,9 +184,9 @@ const classes = {
 // One Python exception is one error object for as long as that lives.
 const errorsByValue = new WeakMap<object, WeakRef<PythonError>>();
 
-/** The error object of a Python exception; an error that came from JavaScript is itself. */
-export function makeError(description: ExceptionDescription | Error): Error {
-  if (description instanceof Error) return description;
+/** The error object of a Python exception; what came from JavaScript is itself. */
+export function makeError([fromJavaScript, description]: Described): unknown {
+  if (fromJavaScript) return description;
   const key = description.value as object;
   const known = errorsByValue.get(key)?.deref();
   if (known !== undefined) return known;

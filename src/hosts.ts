@@ -4,7 +4,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { inspect, types } from "node:util";
 import { encodeValue, nodeKinds, Ref } from "./encode.js";
-import { ColoopTypeError } from "./errors.js";
+
 import { handleOf } from "./proxy.js";
 
 /** What a value can do in Python, in the order of HostKind in native/convert/sink.h. */
@@ -264,6 +264,10 @@ const operations: readonly Operation[] = [
   /* 19 set item */ (target, [key, value]) => setItem(target, key, value),
   /* 20 delete item */ (target, [key]) => removeItem(target, key),
   /* 21 contains */ (target, [key]) => contains(target, key),
+  /* 22 thrown */ (target) => [
+    isError(target),
+    typeof target === "object" ? new Ref(target) : target,
+  ],
 ];
 
 function propertyNames(target: unknown): string[] {
@@ -311,13 +315,19 @@ function encodeResult(result: unknown): unknown {
   return node;
 }
 
-/** What Python is told of a value that JavaScript threw. */
+function isError(value: unknown): boolean {
+  return types.isNativeError(value) || value instanceof Error;
+}
+
+/** What Python is told of a value that JavaScript threw; on its way back it is that very value. */
 export function encodeThrown(thrown: unknown): unknown {
   try {
-    return encodeValue(thrown, "thrown");
+    if (isError(thrown) || handleOf(thrown) !== undefined) return encodeValue(thrown, "thrown");
   } catch {
-    return encodeValue(new ColoopTypeError("ERR_COLOOP_CONVERSION", inspect(thrown)), "thrown");
+    // A proxy whose traps throw is a value like any other.
   }
+  const id = hostId(thrown, hostKinds.error);
+  return [nodeKinds.Host, id, hostKinds.error];
 }
 
 // Nothing is to be told when a context is collected.

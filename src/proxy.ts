@@ -87,6 +87,15 @@ const targetPrototype: object = Object.create(Function.prototype, {
   },
 });
 
+// To look at an object must not throw, whatever its __repr__ does.
+function inspectText(proxy: unknown): string {
+  try {
+    return String(python().repr(proxy));
+  } catch {
+    return `[PyProxy: ${String(python().typeName(proxy))} whose __repr__ raises]`;
+  }
+}
+
 function base(): void {}
 Object.setPrototypeOf(base, targetPrototype);
 
@@ -285,7 +294,7 @@ const symbolNames: Map<symbol, Own> = new Map<symbol, Own>([
       hint === "string" ? python().string(proxy) : primitive(proxy),
   ],
   [Symbol.toStringTag, () => "PyProxy"] as [symbol, Own],
-  [inspect.custom, (_handler, proxy) => () => python().repr(proxy)],
+  [inspect.custom, (_handler, proxy) => () => inspectText(proxy)],
 ]);
 symbolNames.set(Symbol.dispose, (handler) => () => dispose(handler));
 

@@ -73,20 +73,20 @@ def _cause(exception: BaseException) -> BaseException | None:
 
 
 def describe(exception: BaseException) -> Any:
-    """A dict for src/errors.ts, or the JavaScript value that the exception came from."""
+    """For src/errors.ts: (False, what it needs), or (True, what JavaScript had thrown)."""
     return _describe(exception, set())
 
 
-def _describe(exception: BaseException, seen: set[int]) -> Any:
+def _describe(exception: BaseException, seen: set[int]) -> tuple[bool, Any]:
     source = _js.source_of(exception)
-    if isinstance(source, _coloop.JsRef):
-        return source
+    if source is not None:
+        return True, source
     seen.add(id(exception))
     cause = _cause(exception)
     errors = getattr(exception, "exceptions", None)
     group = errors if isinstance(errors, tuple) else None
     name = exception.name if isinstance(exception, _js.JsError) else type(exception).__name__
-    return {
+    return False, {
         "name": name,
         "message": exception.message if isinstance(exception, _js.JsError) else _message(exception),
         "pythonType": _type_name(type(exception)),

@@ -40,6 +40,7 @@ _GET_ITEM = 18
 _SET_ITEM = 19
 _DELETE_ITEM = 20
 _CONTAINS = 21
+_THROWN = 22
 
 
 class _Missing:
@@ -257,6 +258,7 @@ class JsError(Exception):
         self.message = message
         self.stack = ""
         self.value = value
+        self._source: _JsErrorRef | None = None
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}" if self.message else self.name
@@ -275,9 +277,14 @@ def _error_of(reference: _JsErrorRef) -> JsError:
     known = _errors.get(reference)
     error = known() if known is not None else None
     if error is None:
-        name = _text(reference, "name", "Error")
-        error = JsError(_text(reference, "message", ""), name=name, value=reference)
-        error.stack = _text(reference, "stack", "")
+        is_error, value = reference._perform(_THROWN)
+        if is_error:
+            name = _text(reference, "name", "Error")
+            error = JsError(_text(reference, "message", ""), name=name, value=reference)
+            error.stack = _text(reference, "stack", "")
+        else:
+            error = JsError(reference._perform(_REPR), name="thrown", value=value)
+        error._source = reference
         _errors[reference] = weakref.ref(error)
     return error
 
@@ -293,8 +300,8 @@ def thrown(value: Any) -> BaseException:
 
 
 def source_of(exception: BaseException) -> Any:
-    """What JavaScript threw, if the exception came from there; else MISSING."""
-    return exception.value if isinstance(exception, JsError) else MISSING
+    """The reference to what JavaScript threw, if the exception came from there; else None."""
+    return exception._source if isinstance(exception, JsError) else None
 
 
 async def settled(promise: JsPromise) -> Any:

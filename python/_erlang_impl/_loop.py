@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import selectors
 import sys
 import threading
 import warnings
@@ -54,6 +55,25 @@ def _descriptor(fd: Any) -> int:
     return number
 
 
+class _Selector:
+    """What the `repr()` of asyncio's transports asks of a selector."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: ErlangEventLoop) -> None:
+        self._loop = weakref.ref(loop)
+
+    def get_key(self, fd: int) -> selectors.SelectorKey:
+        loop = self._loop()
+        if loop is None or loop.is_closed():
+            raise KeyError(fd)
+        read = selectors.EVENT_READ if loop._watched(fd, False) else 0
+        write = selectors.EVENT_WRITE if loop._watched(fd, True) else 0
+        if not read | write:
+            raise KeyError(fd)
+        return selectors.SelectorKey(fd, fd, read | write, None)
+
+
 class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: ignore[reportIncompatibleMethodOverride]
     """asyncio's event loop on libuv.
 
@@ -71,7 +91,7 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._unix_server_sockets: dict[Any, int] = {}
         self._signal_handlers: dict[int, Any] = {}
-        self._selector = None
+        self._selector = _Selector(self)
         self._open()
 
     def __repr__(self) -> str:
