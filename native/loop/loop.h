@@ -67,6 +67,9 @@ class Loop {
   // Watches `fd`; the handle that was there before, if any. False with errno set.
   [[nodiscard]] bool Watch(int fd, bool writer, interp::Owned handle, interp::Owned* previous);
   [[nodiscard]] interp::Owned Unwatch(int fd, bool writer);
+  [[nodiscard]] bool Watched(int fd, bool writer) const {
+    return poller_.Find(fd, writer) != nullptr;
+  }
 
   // Work in flight that libuv does not know of keeps the host alive.
   void Ref();

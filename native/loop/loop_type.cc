@@ -226,6 +226,12 @@ PyObject* Unwatch(PyObject* self, PyObject* const* args, Py_ssize_t) {
   Py_RETURN_NONE;
 }
 
+PyObject* Watched(PyObject* self, PyObject* const* args, Py_ssize_t) {
+  const long fd = PyLong_AsLong(args[0]);
+  if (fd == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  return PyBool_FromLong(Get(self).Watched(static_cast<int>(fd), args[1] == Py_True) ? 1 : 0);
+}
+
 PyObject* Ref(PyObject* self, PyObject*) {
   Get(self).Ref();
   Py_RETURN_NONE;
@@ -260,6 +266,7 @@ PyMethodDef methods[] = {
     {"_close_native", CloseNative, METH_NOARGS, "Closes the native half of an owned loop."},
     {"_watch", AsMethod(Watch), METH_FASTCALL, "Watches a descriptor; the handle before, or None."},
     {"_unwatch", AsMethod(Unwatch), METH_FASTCALL, "Ends a watch; its handle, or None."},
+    {"_watched", AsMethod(Watched), METH_FASTCALL, "Whether a descriptor is watched."},
     {"_ref", Ref, METH_NOARGS, "Work in flight keeps the host alive."},
     {"_unref", Unref, METH_NOARGS, "Undoes one _ref."},
     {nullptr, nullptr, 0, nullptr},

@@ -126,6 +126,13 @@ describe("TCP", () => {
     server.close();
   });
 
+  test("a transport's repr says what it waits for", async () => {
+    const [reading, paused, closed] = (await mod.transport_reprs()) as string[];
+    expect(reading).toMatch(/read=polling/);
+    expect(paused).toMatch(/read=idle/);
+    expect(closed).toMatch(/closed/);
+  });
+
   test("a peer that resets the connection", async () => {
     const server = net.createServer((socket) => {
       socket.once("data", () => socket.resetAndDestroy());
