@@ -17,7 +17,7 @@ from typing import Any
 
 import _coloop
 
-from . import _host, _js
+from . import _host
 from ._errors import describe
 from ._js import MISSING, thrown
 from ._runner import install
@@ -237,7 +237,4 @@ async def cancel_all(timeout: float) -> None:
                 }
                 loop.call_exception_handler(context)
     await loop.shutdown_asyncgens()
-    for name in _host.names():
-        function = _host.find(name)
-        if isinstance(function, _js.JsObject) and function._alive:
-            _host.unregister(name)
+    _host.unregister_all()

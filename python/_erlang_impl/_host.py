@@ -1,6 +1,7 @@
 """Functions that JavaScript registered: `from coloop import name`, `coloop.call("name", ...)`.
 
-All of it may be used from any thread.
+All of it may be used from any thread. Each JavaScript environment (the main thread, a Worker) has
+names of its own; a thread of Python's, which belongs to none, finds the one registered last.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import _coloop
+
 from . import _js
 
-_functions: dict[str, Callable[..., Any]] = {}
+#: By name, then by the hosted loop of the environment that registered it, the oldest first.
+_functions: dict[str, dict[Any, Callable[..., Any]]] = {}
 _lock = threading.Lock()
 
 
@@ -21,14 +25,28 @@ def register(name: str, function: Callable[..., Any], reserved: Callable[[str], 
         raise ValueError(f"{name!r} is not a Python identifier")
     if reserved(name):
         raise ValueError(f"the module has a {name!r} of its own; choose another name")
+    owner = _coloop.hosted_loop()
     with _lock:
-        _functions[name] = function
+        by_owner = _functions.setdefault(name, {})
+        by_owner.pop(owner, None)
+        by_owner[owner] = function
 
 
 def unregister(name: str) -> bool:
-    """Forgets a name; False if it was not known."""
+    """Forgets a name of this environment; False if it was not known."""
+    owner = _coloop.hosted_loop()
     with _lock:
-        return _functions.pop(name, None) is not None
+        by_owner = _functions.get(name, {})
+        known = by_owner.pop(owner, None) is not None
+        if not by_owner:
+            _functions.pop(name, None)
+        return known
+
+
+def unregister_all() -> None:
+    """Forgets this environment's names."""
+    for name in names():
+        unregister(name)
 
 
 def names() -> list[str]:
@@ -38,11 +56,17 @@ def names() -> list[str]:
 
 def find(name: str) -> Callable[..., Any] | None:
     """The function of a name, or None."""
-    return _functions.get(name)
+    with _lock:
+        by_owner = dict(_functions.get(name, {}))
+    own = by_owner.get(_coloop.hosted_loop())
+    if own is not None:
+        return own
+    living = [function for function in by_owner.values() if getattr(function, "_alive", True)]
+    return living[-1] if living else None
 
 
 def _get(name: str) -> Callable[..., Any]:
-    function = _functions.get(name)
+    function = find(name)
     if function is None:
         raise NameError(
             f"no JavaScript function is registered as {name!r}; "
