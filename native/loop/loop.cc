@@ -20,6 +20,9 @@ using interp::Owned;
 namespace {
 // Ready generations run until this much time has passed, then libuv has its turn.
 constexpr std::uint64_t kBatchNanoseconds = 50'000;
+// One generation on a hosted loop, looked at after every so many callbacks.
+constexpr std::uint64_t kGenerationNanoseconds = 2'000'000;
+constexpr std::size_t kClockEvery = 8;
 }  // namespace
 
 Loop::~Loop() = default;
@@ -185,18 +188,23 @@ bool Loop::RunHandle(const interp::Gil& gil, _object* handle) {
 }
 
 bool Loop::RunGenerations(const interp::Gil& gil) {
-  std::uint64_t end = 0;  // the clock is read from the third generation on
+  std::uint64_t start = 0;  // the clock is read only where there is more than a little to run
   for (int generation = 1;; ++generation) {
     for (std::size_t count = ready_.size(); count > 0; --count) {
       const Owned handle = ready_.Pop();
       if (!RunHandle(gil, handle.get())) return false;
       if (closed) return true;
+      if (host_ == nullptr || count % kClockEvery != 0) continue;
+      // A long generation is cut on a hosted loop: JavaScript has its turn, the rest comes after it.
+      const std::uint64_t now = MonotonicNanoseconds();
+      if (start == 0) start = now;
+      if (now - start > kGenerationNanoseconds) return true;
     }
     if (ready_.empty() || (stopping && host_ == nullptr)) return true;
     if (generation == 1) continue;
     const std::uint64_t now = MonotonicNanoseconds();
-    if (end == 0) end = now + kBatchNanoseconds;
-    if (now >= end) return true;
+    if (start == 0) start = now;
+    if (now - start > kBatchNanoseconds) return true;
   }
 }
 

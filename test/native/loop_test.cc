@@ -197,6 +197,36 @@ TEST(python_that_never_rests_leaves_the_host_its_timers) {
   EXPECT(ticks.count == 20);
 }
 
+TEST(many_slow_callbacks_leave_the_host_its_turn) {
+  Hosted hosted;
+  hosted.Run(
+      "import time\nran = 0\n"
+      "def slow():\n    global ran\n    ran += 1\n    end = time.monotonic() + 0.0005\n"
+      "    while time.monotonic() < end: pass\n"
+      "for i in range(400): loop.call_soon(slow)\n");
+  struct Turns {
+    Hosted* hosted;
+    int count = 0;
+  } turns{&hosted};
+  uv_timer_t timer;
+  uv_timer_init(&hosted.host.uv_loop, &timer);
+  timer.data = &turns;
+  uv_timer_start(
+      &timer,
+      [](uv_timer_t* handle) {
+        auto* state = static_cast<Turns*>(handle->data);
+        if (state->hosted->Number("ran") < 400) {
+          ++state->count;
+        } else {
+          uv_close(reinterpret_cast<uv_handle_t*>(handle), nullptr);
+        }
+      },
+      1, 1);
+  hosted.Finish();
+  EXPECT(hosted.Number("ran") == 400);
+  EXPECT(turns.count >= 10);  // 200 ms of callbacks in one generation, cut every few milliseconds
+}
+
 TEST(an_error_in_a_callback_goes_to_the_exception_handler) {
   Hosted hosted;
   hosted.Run(
