@@ -139,7 +139,7 @@ export class Encoder {
   }
 
   #list(value: readonly unknown[]): unknown {
-    if (value.length >= minBulkNumbers && value.every((item) => typeof item === "number")) {
+    if (value.length >= minBulkNumbers && allNumbers(value)) {
       return [nodeKinds.Numbers, Float64Array.from(value as number[])];
     }
     const node: unknown[] = [nodeKinds.List];
@@ -265,6 +265,12 @@ const dateTime = Date.prototype.getTime;
 
 function isThenable(value: object): boolean {
   return typeof (value as { then?: unknown }).then === "function";
+}
+
+// Not `every`, which passes over the holes.
+function allNumbers(values: readonly unknown[]): boolean {
+  for (const value of values) if (typeof value !== "number") return false;
+  return true;
 }
 
 // An object literal of another realm (a vm context).

@@ -109,6 +109,7 @@ bool PythonSink::Double(double value) { return Put(PyFloat_FromDouble(value)); }
 
 bool PythonSink::BigInt(bool negative, const std::uint64_t* words, std::size_t count) {
   static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+  if (count == 0) return Int(0);  // "y#" makes None of the null pointer that 0n has for its words
   Owned magnitude(PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyLong_Type), "from_bytes",
                                       "y#s", reinterpret_cast<const char*>(words),
                                       static_cast<Py_ssize_t>(count * sizeof(*words)), "little"));
