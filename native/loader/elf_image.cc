@@ -1,7 +1,9 @@
 // Program headers and the dynamic section in memory (elf(5)).
 #include "loader/elf_image.h"
 
-#ifdef __GLIBC__
+#include "loader/platform.h"
+
+#if COLOOP_HAS_DEEPBIND
 
 #include <dlfcn.h>
 #include <elf.h>

@@ -1,7 +1,9 @@
-// A library or the executable as the dynamic linker has it in memory. Linux only.
+// A library or the executable as the dynamic linker has it in memory.
 #pragma once
 
-#ifdef __linux__
+#include "loader/platform.h"
+
+#if COLOOP_HAS_DEEPBIND
 
 #include <link.h>
 
@@ -24,8 +26,8 @@ struct AddressRange {
 // The structures of ELF hold addresses as numbers.
 template <typename T>
 [[nodiscard]] T* PointerTo(std::uintptr_t address) {
-  return reinterpret_cast<T*>(
-      address);  // NOLINT(performance-no-int-to-ptr): they are no pointers yet
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  return reinterpret_cast<T*>(address);
 }
 
 struct ElfImage {

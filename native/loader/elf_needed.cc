@@ -1,7 +1,9 @@
 // Reading the dynamic section from the file: the library is not loaded yet.
 #include "loader/elf_needed.h"
 
-#ifdef __linux__
+#include "loader/platform.h"
+
+#if COLOOP_HAS_DEEPBIND
 
 #include <elf.h>
 #include <fcntl.h>
@@ -77,6 +79,8 @@ class ElfFile {
       segments_.push_back(*segment);
     }
     for (const ElfW(Phdr) & segment : segments_) {
+      // The dynamic linker would map what is not there, and die of SIGBUS.
+      if (segment.p_type == PT_LOAD && !Has(segment.p_offset, segment.p_filesz)) return false;
       if (segment.p_type == PT_DYNAMIC) ReadDynamic(segment.p_offset);
     }
     return true;
@@ -92,9 +96,13 @@ class ElfFile {
   }
 
  private:
+  [[nodiscard]] bool Has(std::size_t offset, std::size_t size) const {
+    return offset <= bytes_.size() && bytes_.size() - offset >= size;
+  }
+
   template <typename T>
   [[nodiscard]] std::optional<T> Read(std::size_t offset) const {
-    if (offset > bytes_.size() || bytes_.size() - offset < sizeof(T)) return std::nullopt;
+    if (!Has(offset, sizeof(T))) return std::nullopt;
     T value;
     std::memcpy(&value, bytes_.data() + offset, sizeof(T));
     return value;
@@ -164,7 +172,7 @@ base::Result<Needed> ReadNeeded(const std::string& path) {
   ElfFile file(mapped.Bytes());
   if (!file.Parse()) {
     return base::Error{"ERR_COLOOP_DLOPEN",
-                       path + " cannot be read or is no shared library of this machine"};
+                       path + " cannot be read or is no whole shared library of this machine"};
   }
   std::vector<std::string> lists = file.Texts(DT_RUNPATH);
   if (lists.empty()) lists = file.Texts(DT_RPATH);

@@ -2,15 +2,15 @@
 #include "loader/load.h"
 
 #include <dlfcn.h>
-#ifdef __linux__
+#include <stdlib.h>
+
+#include "loader/platform.h"
+#if COLOOP_HAS_DEEPBIND
 #include <elf.h>
 #include <link.h>
 #include <unistd.h>
 #endif
 
-#include <stdlib.h>  // NOLINT(modernize-deprecated-headers): realpath is of POSIX
-
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <optional>
@@ -19,10 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
-
-#ifdef __GLIBC__
 #include "loader/elf_image.h"
-#endif
 #include "loader/elf_needed.h"
 #include "loader/rebind.h"
 #include "loader/symbol_repair.h"
@@ -40,11 +37,11 @@ std::string RealPath(const std::string& path) {
   char* resolved = realpath(path.c_str(), nullptr);
   if (resolved == nullptr) return path;
   std::string result = resolved;
-  std::free(resolved);
+  free(resolved);
   return result;
 }
 
-#if defined(RTLD_DEEPBIND) && defined(__GLIBC__)
+#if COLOOP_HAS_DEEPBIND
 
 constexpr std::string_view kLibc = "libc.so.";
 
@@ -157,7 +154,7 @@ base::Result<Loaded> LoadPlain(const std::string& library, const std::string& re
 
 base::Result<Loaded> LoadOnce(const std::string& library, bool plain) {
   if (plain) return LoadPlain(library, "COLOOP_DLOPEN=plain");
-#if defined(RTLD_DEEPBIND) && defined(__GLIBC__)
+#if COLOOP_HAS_DEEPBIND
   const std::optional<std::string> interposer = Interposer();
   if (interposer.has_value()) return LoadPlain(library, *interposer);
   Loaded result{true, "RTLD_DEEPBIND is available", {}};

@@ -1,7 +1,9 @@
 // Changing a library's relocated slots after the dynamic linker is done with them.
 #include "loader/rebind.h"
 
-#if defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__))
+#include "loader/platform.h"
+
+#if COLOOP_HAS_DEEPBIND && (defined(__x86_64__) || defined(__aarch64__))
 
 #include <dlfcn.h>
 #include <elf.h>
@@ -96,7 +98,7 @@ bool RebindToOwnLibraries(void* libpython, const std::vector<void*>& handles) {
 
 }  // namespace coloop::loader
 
-#elif defined(__GLIBC__)
+#elif COLOOP_HAS_DEEPBIND
 
 namespace coloop::loader {
 

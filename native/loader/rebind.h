@@ -1,4 +1,4 @@
-// Giving libpython its own libraries. Linux with glibc only.
+// Giving libpython its own libraries.
 #pragma once
 
 #include <vector>

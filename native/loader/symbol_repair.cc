@@ -1,16 +1,21 @@
 // Initialising what copy relocations left behind; see symbol_repair.h.
 #include "loader/symbol_repair.h"
 
-#if defined(__linux__) && defined(__GLIBC__)
+#include "loader/platform.h"
+
+#if COLOOP_HAS_DEEPBIND
 
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <time.h>
+#include <unistd.h>
 
+#include <cstddef>
 #include <cstring>
 #include <iostream>
 #include <locale>
-#include <new>
+#include <new>  // NOLINT(misc-include-cleaner): placement new
 #include <string_view>
 
 #include "loader/elf_image.h"
@@ -53,6 +58,19 @@ bool IsLocaleId(std::string_view name) {
   return name.starts_with("_ZNSt") && name.ends_with("2idE");
 }
 
+struct LibcData {
+  const char* name;
+  const void* live;
+  std::size_t size;
+};
+
+const LibcData kLibcData[] = {
+    {"environ", static_cast<const void*>(&environ), sizeof(environ)},
+    {"__environ", static_cast<const void*>(&environ), sizeof(environ)},
+    {"__timezone", &timezone, sizeof(timezone)},
+    {"__tzname", static_cast<const void*>(&tzname), sizeof(tzname)},
+};
+
 void CopyLocaleIds() {
   void* self = dlopen(nullptr, RTLD_NOW);
   ElfImage executable;
@@ -75,9 +93,10 @@ void RepairCopiedSymbols() {
   GiveBuffer("_ZSt4clog", std::clog);
   GiveBuffer("_ZSt3cin", std::cin);
   CopyLocaleIds();
-  for (const char* name : {"environ", "__environ"}) {
-    void* original = Original("libc.so.6", name);
-    if (original != nullptr) *static_cast<char***>(original) = environ;
+  tzset();  // or there is nothing to copy yet
+  for (const LibcData& data : kLibcData) {
+    void* original = Original("libc.so.6", data.name);
+    if (original != nullptr && original != data.live) std::memmove(original, data.live, data.size);
   }
 }
 

@@ -1,0 +1,13 @@
+// Whether libraries can be bound apart here: RTLD_DEEPBIND is glibc's. `__GLIBC__` is defined only
+// once a header of libc's is included, so no file tests it by itself.
+#pragma once
+
+#ifdef __linux__
+#include <features.h>
+#endif
+
+#ifdef __GLIBC__
+#define COLOOP_HAS_DEEPBIND 1
+#else
+#define COLOOP_HAS_DEEPBIND 0
+#endif
