@@ -6,6 +6,7 @@ import { types } from "node:util";
 import { markAsUntransferable } from "node:worker_threads";
 import { ColoopTypeError } from "./errors.js";
 import { hostId, hostKinds, noteFresh } from "./hosts.js";
+import { isKeywords } from "./kw.js";
 import { handleOf } from "./proxy.js";
 
 /** Node kinds, in the order of native/convert/kinds.def. */
@@ -127,6 +128,9 @@ export class Encoder {
     if (types.isDate(value)) return this.#date(value);
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return this.#buffer(value);
     if (types.isNativeError(value) || value instanceof Error) return this.#error(value);
+    if (isKeywords(value)) {
+      this.#fail("kw() must be the last argument of a call, and the only one of its kind");
+    }
     return undefined;
   }
 

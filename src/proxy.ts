@@ -71,6 +71,12 @@ export interface PyProxy {
   $delete(key: unknown): void;
   /** An attribute of any name; with `ref` as a proxy, not copied. */
   $attr(name: string, options?: { ref?: boolean }): unknown;
+  /** The items, if the object is iterable; leaving the loop early closes a generator. */
+  // biome-ignore lint/suspicious/noExplicitAny: what a Python object yields is not known to TypeScript
+  [Symbol.iterator](): IterableIterator<any>;
+  /** The items, if the object is an async iterable. */
+  // biome-ignore lint/suspicious/noExplicitAny: the same for async iterables
+  [Symbol.asyncIterator](): AsyncIterableIterator<any>;
 }
 
 const handleKey = Symbol("coloop.handle");
@@ -82,7 +88,7 @@ const targetPrototype: object = Object.create(Function.prototype, {
     value(this: unknown): string {
       const handler = handlerOf(this);
       if (handler === undefined) return "[PyProxy]";
-      return binding().isLive(handler.handle) ? String(python().repr(this)) : "[PyProxy: disposed]";
+      return binding().isLive(handler.handle) ? inspectText(this) : "[PyProxy: disposed]";
     },
   },
 });
@@ -200,8 +206,14 @@ class PyHandler implements ProxyHandler<() => void> {
 
   getOwnPropertyDescriptor(_target: unknown, key: string | symbol): PropertyDescriptor | undefined {
     if (typeof key === "symbol" || !this.has(_target, key)) return undefined;
-    const value = this.get(_target, key, this.proxy);
-    return { value, writable: true, enumerable: true, configurable: true };
+    const { proxy } = this;
+    // Nothing is read before it is asked for: Object.keys() wants every descriptor.
+    return {
+      get: () => this.get(_target, key, proxy),
+      set: (value) => void this.set(_target, key, value, proxy),
+      enumerable: true,
+      configurable: true,
+    };
   }
 
   defineProperty(_target: unknown, key: string | symbol, descriptor: PropertyDescriptor): boolean {
@@ -308,7 +320,14 @@ function functionMethod(
   name: "apply" | "call" | "bind",
 ): unknown {
   if (python().hasAttribute(proxy, name) === true) return attribute(handler, name);
-  return Function.prototype[name];
+  // The original of `bind` asks for `name`, which Python's functions do not have.
+  return name === "bind" ? bindTo(proxy as PyProxy) : Function.prototype[name];
+}
+
+function bindTo(proxy: PyProxy): (self: unknown, ...bound: unknown[]) => unknown {
+  return (_self, ...bound) =>
+    (...args: unknown[]) =>
+      proxy(...bound, ...args) as unknown;
 }
 
 function primitive(proxy: unknown): unknown {
@@ -380,9 +399,8 @@ export function invoke(handle: Handle, args: readonly unknown[]): unknown {
         if (args.length <= maxInline) return native.call(handle, ...args);
     }
   }
-  const last = args.at(-1);
-  if (isKeywords(last)) {
-    return withOptions(handle, { kwargs: last.kwargs })(...args.slice(0, -1));
+  if (isKeywords(args.at(-1))) {
+    return withOptions(handle, {})(...args);
   }
   const encoded = encodeAll(args);
   try {
