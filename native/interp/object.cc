@@ -14,7 +14,8 @@ std::uint32_t Abilities(const Gil&, PyObject* object) {
   if (type->tp_call != nullptr) bits |= kCallable;
   if (type->tp_iternext != nullptr && PyIter_Check(object) != 0) bits |= kIterator;
   const PySequenceMethods* sequence = type->tp_as_sequence;
-  if (type->tp_iter != nullptr) bits |= kIterable;
+  // What iter() takes, the old protocol by __getitem__ included.
+  if (type->tp_iter != nullptr || PySequence_Check(object) != 0) bits |= kIterable;
   const PyAsyncMethods* async = type->tp_as_async;
   if (async != nullptr) {
     if (async->am_aiter != nullptr) bits |= kAsyncIterable;

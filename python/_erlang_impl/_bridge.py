@@ -121,7 +121,13 @@ def has_index(target: Any, index: int) -> bool:
 
 
 def has_attribute(target: Any, name: str) -> bool:
-    return hasattr(target, name)
+    try:
+        return hasattr(target, name)
+    except Exception:
+        # A property that raises is there.
+        if inspect.getattr_static(target, name, MISSING) is MISSING:
+            raise
+        return True
 
 
 def set_attribute(target: Any, name: str, value: Any) -> None:
@@ -133,7 +139,9 @@ def delete_attribute(target: Any, name: str) -> None:
 
 
 def names(target: Any) -> list[str]:
-    return [name for name in dir(target) if not name.startswith("_")]
+    # Not dir(), which sorts: an odd __dir__ may repeat names or hold what is no str.
+    found = type(target).__dir__(target)
+    return sorted({name for name in found if isinstance(name, str) and not name.startswith("_")})
 
 
 def length(target: Any) -> int:
