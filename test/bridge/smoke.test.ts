@@ -4,7 +4,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync } from "node:fs";
 import net from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { kw, Python, PythonError } from "../../src/index.js";
+import { kw, type PyProxy, Python, PythonError } from "../../src/index.js";
 
 let py: Python;
 
@@ -18,7 +18,7 @@ async def echo(value, delay=0):
 async def count(n):
     for i in range(n):
         yield i
-def apply(function, *args):
+def invoke(function, *args):
     return function(*args)
 `);
 });
@@ -41,7 +41,7 @@ test("values of every kind go there and back", () => {
     date: new Date(1e12),
     __proto__: { ignored: 1 },
   };
-  const back = py.globals.apply(<T>(x: T) => x, { ...value });
+  const back = py.globals.invoke(<T>(x: T) => x, { ...value });
   expect(back).toEqual({
     ...value,
     list: [...value.list.slice(0, 2), 2 ** 53, ...value.list.slice(3)],
@@ -51,7 +51,7 @@ test("values of every kind go there and back", () => {
 test("big lists of numbers keep -0 and the difference of int and float", () => {
   const list = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? i : i / 2));
   list.push(-0);
-  const back = py.globals.apply((x: number[]) => x, list) as number[];
+  const back = py.globals.invoke((x: number[]) => x, list) as number[];
   expect(back).toEqual(list);
   expect(Object.is(back.at(-1), -0)).toBe(true);
   expect(py.evalSync("[type(x).__name__ for x in v[:2]]", { v: list })).toEqual(["int", "float"]);
@@ -73,7 +73,7 @@ test("a proxy is the same object on both sides", () => {
 });
 
 test("keyword arguments, classes, attributes, items", () => {
-  expect(py.evalSync("dict")(kw({ a: 1 }))).toEqual({ a: 1 });
+  expect(py.evalSync<PyProxy>("dict")(kw({ a: 1 }))).toEqual({ a: 1 });
   const Fraction = py.import("fractions").Fraction;
   expect(String(new Fraction(1, 2))).toBe("1/2");
   const list = py.evalSync("__import__('coloop').ref([1, 2, 3])") as { [key: number]: number };
@@ -115,7 +115,7 @@ test("what JavaScript throws is the same object after Python", async () => {
     };
     let caught: unknown = "nothing";
     try {
-      py.globals.apply(fail);
+      py.globals.invoke(fail);
     } catch (error) {
       caught = error;
     }
@@ -224,8 +224,8 @@ test("misuse is a clear error with a stable code", async () => {
     [() => py.import("math").nope, "ERR_COLOOP_PYTHON"],
     [() => py.evalSync("1 +"), "ERR_COLOOP_PYTHON"],
     [() => py.evalSync(5 as never), "ERR_COLOOP_ARGUMENT"],
-    [() => py.globals.apply(Symbol("x")), "ERR_COLOOP_CONVERSION"],
-    [() => py.globals.apply(new Date(Number.NaN)), "ERR_COLOOP_CONVERSION"],
+    [() => py.globals.invoke(Symbol("x")), "ERR_COLOOP_CONVERSION"],
+    [() => py.globals.invoke(new Date(Number.NaN)), "ERR_COLOOP_CONVERSION"],
     [() => py.register("call", () => 1), "ERR_COLOOP_PYTHON"],
   ];
   for (const [misuse, code] of cases) expect(misuse).toThrow(expect.objectContaining({ code }));
