@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { lstatSync, readdirSync, type Stats, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, delimiter, join, resolve } from "node:path";
+import { getEnvironmentData, type Serializable, setEnvironmentData } from "node:worker_threads";
 import { ColoopError, type ErrorCode } from "./errors.js";
 import { checkString } from "./options.js";
 import { type Probe, probeScript, readProbe } from "./probe.js";
@@ -200,11 +201,22 @@ function candidates(selection: string | undefined): Candidate[] {
   ]);
 }
 
+// What interpreters have answered, so that one is asked once: also for the Workers that come after.
+const answersKey = "coloop:interpreters";
+
+function answers(): Readonly<Record<string, Probe>> {
+  return (getEnvironmentData(answersKey) ?? {}) as unknown as Record<string, Probe>;
+}
+
 function ask(
   { path, named, origin }: Candidate,
   timeout: number,
   tried: string[],
 ): Probe | Refusal {
+  // A shim of pyenv is another interpreter in another folder.
+  const key = JSON.stringify([path, process.cwd(), process.env["PYENV_VERSION"]]);
+  const known = answers()[key];
+  if (known !== undefined) return known;
   const result = spawnSync(path, ["-I", "-c", probeScript], {
     encoding: "utf8",
     timeout,
@@ -215,7 +227,10 @@ function ask(
   const { error, status, signal } = result;
   const [stdout, stderr] = [result.stdout ?? "", result.stderr ?? ""]; // null when it did not start
   const found = status === 0 ? readProbe(stdout) : undefined;
-  if (found !== undefined) return found;
+  if (found !== undefined) {
+    setEnvironmentData(answersKey, { ...answers(), [key]: found } as unknown as Serializable);
+    return found;
+  }
   const lines = (stderr.trim() || stdout.trim()).split("\n");
   // A traceback ends with the error, everything else begins with it.
   const said = lines.at(lines.some((line) => line.startsWith("Traceback")) ? -1 : 0) ?? "";
