@@ -75,9 +75,9 @@ describe("start again", () => {
     (file) => existsSync(file) && realpathSync(file) !== realpathSync(py.executable),
   );
   test.skipIf(other === undefined)("with another interpreter it is an error", async () => {
-    const error = (await rejection(Python.start({ python: other as string }))) as {
-      code: string;
-    };
+    const error = await rejection<Error & { code: string }>(
+      Python.start({ python: other as string }),
+    );
     // One without a shared library, or with other faults, is refused for that.
     expect(error.code).toMatch(/^ERR_COLOOP_(OTHER_INTERPRETER|NO_SHARED|PYTHON)/);
   });
@@ -97,7 +97,7 @@ await asyncio.sleep(60)
       ),
     );
     await py.close({ timeout: 20 });
-    expect(((await call) as { code: string }).code).toMatch(/ERR_COLOOP_(CLOSED|ABORTED)/);
+    expect(((await call) as Error & { code: string }).code).toMatch(/ERR_COLOOP_(CLOSED|ABORTED)/);
     py = await Python.start();
     expect(await py.eval("1")).toBe(1);
   });
