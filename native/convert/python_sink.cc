@@ -17,6 +17,8 @@ using interp::Owned;
 
 namespace {
 
+constexpr double kDayMilliseconds = 86'400'000;
+
 bool HasSurrogates(const char16_t* text, std::size_t length) {
   for (std::size_t i = 0; i < length; ++i) {
     if ((text[i] & 0xF800) == 0xD800) return true;
@@ -128,11 +130,15 @@ bool PythonSink::Utf16(const char16_t* text, std::size_t length) {
       PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, text, static_cast<Py_ssize_t>(length)));
 }
 
+// In integers: the seconds as a double would be off by microseconds far from the epoch.
 bool PythonSink::Date(double milliseconds) {
-  const Owned args(Py_BuildValue("(dO)", milliseconds / 1000.0, PyDateTime_TimeZone_UTC));
-  if (!args) return false;
-  return Put(PyDateTimeAPI->DateTime_FromTimestamp(
-      reinterpret_cast<PyObject*>(PyDateTimeAPI->DateTimeType), args.get(), nullptr));
+  const double days = std::floor(milliseconds / kDayMilliseconds);
+  const auto rest = static_cast<int>(milliseconds - days * kDayMilliseconds);
+  const Owned epoch(PyDateTimeAPI->DateTime_FromDateAndTime(
+      1970, 1, 1, 0, 0, 0, 0, PyDateTime_TimeZone_UTC, PyDateTimeAPI->DateTimeType));
+  const Owned delta(PyDelta_FromDSU(static_cast<int>(days), rest / 1000, rest % 1000 * 1000));
+  if (!epoch || !delta) return false;
+  return Put(PyNumber_Add(epoch.get(), delta.get()));
 }
 
 bool PythonSink::Bytes(const void* data, std::size_t length) {
