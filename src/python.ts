@@ -81,6 +81,27 @@ function setOwn(object: object, key: string, value: unknown): void {
   });
 }
 
+const choiceKey = "coloop:interpreter";
+
+/** Asking an interpreter takes a process; the answer holds for this process and its Workers. */
+function chooseInterpreter(selection: string | undefined): Interpreter {
+  const { COLOOP_PYTHON, VIRTUAL_ENV, PATH, PYENV_ROOT, PYENV_VERSION } = process.env;
+  const asked = JSON.stringify([
+    selection ?? null,
+    process.cwd(),
+    COLOOP_PYTHON,
+    VIRTUAL_ENV,
+    PATH,
+    PYENV_ROOT,
+    PYENV_VERSION,
+  ]);
+  const known = getEnvironmentData(choiceKey) as { asked: string; interpreter: Interpreter };
+  if (known?.asked === asked) return known.interpreter;
+  const interpreter = discoverInterpreter(selection);
+  setEnvironmentData(choiceKey, { asked, interpreter });
+  return interpreter;
+}
+
 interface Running {
   readonly handle: Python;
   readonly key: string;
@@ -156,7 +177,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
       exitGrace: "milliseconds",
     });
     const policy = sandboxPolicy(options.sandbox);
-    const interpreter = discoverInterpreter(options.python);
+    const interpreter = chooseInterpreter(options.python);
     const key = startOptionsKey(policy, interpreter);
     if (running !== undefined) {
       if (running.key === key) return running.handle;

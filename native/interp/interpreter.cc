@@ -16,12 +16,14 @@ namespace coloop::interp {
 
 namespace {
 
-// site runs only after the flags for loading extensions are set (a .pth file may import one).
+// site runs only after the flags for loading extensions are set (a .pth file may import one). A thread
+// that computes gives the GIL up after half a millisecond: it is what JavaScript waits for it then.
 constexpr const char* kFinishStart = R"(
 import sys
 def run_site(dlopen_flags):
     if dlopen_flags:
         sys.setdlopenflags(dlopen_flags)
+    sys.setswitchinterval(0.0005)
     import site
     site.main()
 def load_package(package_folder):
@@ -128,6 +130,24 @@ void CallAndReport(const Gil& gil, const char* module, const char* function) {
   if (!result) ReportUnlessInterrupted(gil);
 }
 
+// Some waits swallow the watchdog's interrupt and report it by themselves (threading, 3.13).
+constexpr const char* kQuietInterrupts = R"(
+import sys
+def quiet(report, before=sys.unraisablehook):
+    if report.exc_type is not KeyboardInterrupt:
+        before(report)
+sys.unraisablehook = quiet
+)";
+
+void QuietInterrupts(const Gil& gil) {
+  const Owned globals(PyDict_New());
+  if (globals) PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins());
+  const Owned done(globals ? PyRun_String(kQuietInterrupts, Py_file_input, globals.get(),
+                                          globals.get())
+                           : nullptr);
+  if (!done) ReportUnlessInterrupted(gil);
+}
+
 void FlushStream(const Gil& gil, const char* name) {
   PyObject* stream = PySys_GetObject(name);
   if (stream == nullptr || stream == Py_None) return;
@@ -167,6 +187,7 @@ void RunExitSequence(int grace_ms, bool release_gil) {
   const Gil gil = Gil::FromPython();
   PyErr_Clear();
   {
+    QuietInterrupts(gil);
     const ExitWatchdog watchdog(grace_ms);
     CallAndReport(gil, "threading", "_shutdown");
     CallAndReport(gil, "atexit", "_run_exitfuncs");
