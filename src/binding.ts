@@ -87,14 +87,16 @@ function requireAddon<T>(path: string, remedy: string): T {
   }
 }
 
-let loaded: { binding: Binding; library: string; mode: "isolated" | "plain" } | undefined;
-
-/** Loads libpython and the addon for it; the same one on every later call. */
+/**
+ * Loads libpython and the addon for it; the same ones on every later call.
+ *
+ * @throws ColoopError `ERR_COLOOP_ADDON` if they are not built or do not load; an error with the code
+ * `ERR_COLOOP_OTHER_INTERPRETER` if the process has another libpython
+ */
 export function loadBinding(interpreter: Interpreter): {
   binding: Binding;
   mode: "isolated" | "plain";
 } {
-  if (loaded !== undefined) return loaded;
   const remedy = `npm run build -- --python ${interpreter.executable}`;
   const loaderPath = join(packageRoot, "build", "loader", "coloop_loader.node");
   const bridgePath = join(packageRoot, "build", interpreter.tag, `coloop_${interpreter.tag}.node`);
@@ -107,9 +109,7 @@ export function loadBinding(interpreter: Interpreter): {
   }
   const plain = process.env["COLOOP_DLOPEN"] === "plain";
   const { mode } = loader.load({ library: interpreter.library, plain });
-  const binding = requireAddon<Binding>(bridgePath, remedy);
-  loaded = { binding, library: interpreter.library, mode };
-  return loaded;
+  return { binding: requireAddon<Binding>(bridgePath, remedy), mode };
 }
 
 let current: Binding | undefined;

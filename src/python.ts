@@ -2,7 +2,13 @@
 
 import { EventEmitter } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
-import { isMainThread, threadId, Worker } from "node:worker_threads";
+import {
+  getEnvironmentData,
+  isMainThread,
+  setEnvironmentData,
+  threadId,
+  Worker,
+} from "node:worker_threads";
 import { type Binding, binding, loadBinding, packageFolder, useBinding } from "./binding.js";
 import type { CallOptions, RunOptions } from "./call.js";
 import { type CloseOptions, HostContext, type Locals, type PythonContext } from "./context.js";

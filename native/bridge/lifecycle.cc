@@ -36,6 +36,7 @@ using interp::Owned;
 
 std::mutex process_mutex;
 bool process_started = false;              // guarded by process_mutex
+std::string process_executable;            // the interpreter it is; guarded by process_mutex
 std::atomic<int> started_environments{0};  // those in which Python is started now
 
 struct StartOptions {
@@ -92,7 +93,14 @@ StartOptions ReadOptions(napi_env env, napi_value object) {
 
 Result<void> StartProcess(const StartOptions& options) {
   const std::lock_guard<std::mutex> lock(process_mutex);
-  if (process_started) return sandbox::CheckInstalled(options.sandbox);
+  if (process_started) {
+    if (options.interpreter.executable != process_executable) {
+      return base::Error{"ERR_COLOOP_OTHER_INTERPRETER",
+                         "this process runs " + process_executable + "; it cannot become " +
+                             options.interpreter.executable + " as well"};
+    }
+    return sandbox::CheckInstalled(options.sandbox);
+  }
   if (!options.main_thread) {
     return base::Error{"ERR_COLOOP_WORKER_FIRST",
                        "Python.start() must run on the main thread before a Worker uses it"};
@@ -106,6 +114,7 @@ Result<void> StartProcess(const StartOptions& options) {
   interp::RegisterModule();
   interp::InterpreterConfig config = options.interpreter;
   config.before_user_code = sandbox::Arm;
+  process_executable = options.interpreter.executable;
   process_started = true;  // whatever happens now, it cannot be tried again
   Result<void> initialized = interp::Initialize(config);
   if (!initialized.ok()) return initialized;
