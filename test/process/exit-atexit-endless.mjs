@@ -1,6 +1,5 @@
 // An exit handler that never returns is interrupted when the grace is over.
 // within: 6000
-// stderr: KeyboardInterrupt
 import { Python } from "coloop";
 
 const py = await Python.start({ exitGrace: 300 });
