@@ -125,6 +125,14 @@ Owned MakeTimerHandle(const interp::Gil&, double when, PyObject* loop, PyObject*
   return handle;
 }
 
+bool IsHandle(PyObject* object) {
+  return layout.handle != nullptr && PyObject_TypeCheck(object, layout.handle) != 0;
+}
+
+bool IsTimerHandle(PyObject* object) {
+  return layout.handle != nullptr && PyObject_TypeCheck(object, layout.timer_handle) != 0;
+}
+
 bool IsCancelled(PyObject* handle) { return Slot(handle, layout.cancelled) == Py_True; }
 
 void MarkUnscheduled(PyObject* handle) {

@@ -20,6 +20,10 @@ namespace coloop::loop {
                                             _object* callback, _object* const* args,
                                             std::size_t count, _object* context, bool debug);
 
+// The functions below read the slots of handles only.
+[[nodiscard]] bool IsHandle(_object* object);
+[[nodiscard]] bool IsTimerHandle(_object* object);
+
 [[nodiscard]] bool IsCancelled(_object* handle);
 // A TimerHandle left the heap.
 void MarkUnscheduled(_object* handle);

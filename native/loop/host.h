@@ -3,6 +3,10 @@
 
 struct uv_loop_s;
 
+namespace coloop::interp {
+class Gil;
+}
+
 namespace coloop::loop {
 
 // The owner of the uv loop that a hosted loop is attached to.
@@ -39,5 +43,9 @@ void SetThreadService(ThreadService* service);
 
 // Wakes the owned loop that runs on the service's thread now; false if there is none. Any thread.
 bool WakeOwnedLoop(ThreadService* service);
+
+// An exception was set for a thread (interp::InterruptThread): an owned loop that it waits in wakes
+// and raises it. `thread` is Python's ident.
+void InterruptOwnedLoops(const interp::Gil& gil, unsigned long thread);
 
 }  // namespace coloop::loop

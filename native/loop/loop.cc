@@ -4,6 +4,7 @@
 #include <Python.h>
 
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "base/counters.h"
@@ -35,6 +36,7 @@ bool Loop::Open(_object* self, LoopHost* host) {
   handles_ = UvHandles::Open(*this, host, poller_.descriptor());
   if (handles_ == nullptr) return false;
   host_ = host;
+  thread_ = std::this_thread::get_id();
   base::CountLive(base::Live::kLoop, 1);
   closed = false;
   return true;
@@ -44,10 +46,12 @@ void Loop::Close(const interp::Gil& gil, void (*on_closed)(void*), void* data) {
   UvHandles* handles = TakeHandles();
   Clear(gil);
   handles->Close(on_closed, data);
+  poller_.Close();
 }
 
 void Loop::CloseHandles(void (*on_closed)(void*), void* data) {
   TakeHandles()->Close(on_closed, data);
+  poller_.Close();
 }
 
 UvHandles* Loop::TakeHandles() {
@@ -55,7 +59,7 @@ UvHandles* Loop::TakeHandles() {
   closed = true;
   thread_id = 0;
   base::CountLive(base::Live::kLoop, -1);
-  const std::lock_guard<std::mutex> lock(incoming_mutex_);
+  const std::lock_guard<std::mutex> lock(wake_mutex_);
   return std::exchange(handles_, nullptr);
 }
 
@@ -66,88 +70,93 @@ void Loop::Abandon(const interp::Gil& gil) {
 
 void Loop::CallSoon(Owned handle) {
   ready_.Push(std::move(handle));
-  if (host_ != nullptr && !draining_) ScheduleIdle();
+  if (host_ == nullptr || draining_) return;
+  if (OnOwnThread()) {
+    ScheduleIdle();
+  } else {
+    Wake();
+  }
 }
 
 void Loop::CallAt(double when, Owned handle) {
   timers_.Push(when, std::move(handle));
-  if (host_ != nullptr && !draining_) ArmTimer();
+  if (host_ != nullptr && !draining_) UpdateFromAnyThread();
 }
 
 void Loop::TimerCancelled() {
   timers_.Cancelled(IsCancelled);
-  if (host_ != nullptr && !draining_ && handles_ != nullptr) UpdateReferences();
+  if (host_ != nullptr && !draining_) UpdateFromAnyThread();
 }
 
 void Loop::CallSoonThreadsafe(Owned handle) {
-  Owned refused;
-  {
-    const std::lock_guard<std::mutex> lock(incoming_mutex_);
-    if (handles_ == nullptr) {
-      refused = std::move(handle);  // dropped after the lock is
-      return;
-    }
-    incoming_.push_back(std::move(handle));
-    has_incoming_ = true;
-    handles_->Wake();
-  }
+  // The queue needs no lock of its own: Python calls this with the GIL held.
+  ready_.Push(std::move(handle));
+  Wake();
 }
 
 void Loop::Wake() {
-  const std::lock_guard<std::mutex> lock(incoming_mutex_);
+  const std::lock_guard<std::mutex> lock(wake_mutex_);
   if (handles_ != nullptr) handles_->Wake();
+}
+
+void Loop::Interrupt() {
+  interrupted_ = true;
+  Wake();
 }
 
 bool Loop::Watch(int fd, bool writer, Owned handle, Owned* previous) {
   if (!poller_.Set(fd, writer, std::move(handle), previous)) return false;
-  UpdateReferences();
+  UpdateFromAnyThread();
   return true;
 }
 
 Owned Loop::Unwatch(int fd, bool writer) {
   Owned handle = poller_.Remove(fd, writer);
-  if (handle) UpdateReferences();
+  if (handle) UpdateFromAnyThread();
   return handle;
 }
 
 void Loop::Ref() {
   ++references_;
-  UpdateReferences();
+  UpdateFromAnyThread();
 }
 
 void Loop::Unref() {
   COLOOP_CHECK(references_ > 0);
   --references_;
-  UpdateReferences();
+  UpdateFromAnyThread();
 }
 
-// Everything that is due becomes ready: other threads' callbacks, descriptors, timers.
-void Loop::CollectReady() {
-  if (has_incoming_) {
-    std::vector<Owned> batch;
-    {
-      const std::lock_guard<std::mutex> lock(incoming_mutex_);
-      batch.swap(incoming_);
-      has_incoming_ = false;
-    }
-    for (Owned& handle : batch) ready_.Push(std::move(handle));
+void Loop::UpdateFromAnyThread() {
+  if (host_ == nullptr || OnOwnThread()) {
+    UpdateReferences();
+    return;
   }
-  if (poller_.has_events()) {
-    std::vector<Poller::Event> events;
-    poller_.TakeEvents(&events);
-    for (const Poller::Event& event : events) {
-      for (const bool writer : {false, true}) {
-        if (!(writer ? event.writable : event.readable)) continue;
-        _object* handle = poller_.Find(event.fd, writer);
-        if (handle == nullptr) continue;
-        if (IsCancelled(handle)) {
-          const Owned dropped = Unwatch(event.fd, writer);
-        } else {
-          ready_.Push(Owned::NewRef(handle));
-        }
+  stale_ = true;
+  Wake();
+}
+
+void Loop::CollectEvents() {
+  std::vector<Poller::Event> events;
+  poller_.TakeEvents(&events);
+  for (const Poller::Event& event : events) {
+    for (const bool writer : {false, true}) {
+      if (!(writer ? event.writable : event.readable)) continue;
+      _object* handle = poller_.FindFor(event, writer);
+      if (handle == nullptr) continue;
+      if (IsCancelled(handle)) {
+        const Owned dropped = Unwatch(event.fd, writer);
+      } else {
+        ready_.Push(Owned::NewRef(handle));
       }
     }
   }
+  if (poller_.NeedsRenewal()) handles_->RenewPoll(poller_);
+}
+
+// Everything that is due becomes ready: descriptors, timers.
+void Loop::CollectReady() {
+  if (poller_.has_events()) CollectEvents();
   if (timers_.empty()) return;
   const double now = Now();
   while (!timers_.empty()) {
@@ -195,7 +204,8 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
       if (!RunHandle(gil, handle.get())) return false;
       if (closed) return true;
       if (host_ == nullptr || count % kClockEvery != 0) continue;
-      // A long generation is cut on a hosted loop: JavaScript has its turn, the rest comes after it.
+      // A long generation is cut on a hosted loop: JavaScript has its turn, the rest comes after
+      // it.
       const std::uint64_t now = MonotonicNanoseconds();
       if (start == 0) start = now;
       if (now - start > kGenerationNanoseconds) return true;
@@ -215,7 +225,7 @@ bool Loop::RunBatch(const interp::Gil& gil) {
 }
 
 void Loop::PollOnce(const interp::Gil& gil) {
-  const bool wait = ready_.empty() && !has_incoming_ && !stopping;
+  const bool wait = ready_.empty() && !stopping;
   if (!wait) {
     handles_->Run(false);
     return;
@@ -230,11 +240,18 @@ void Loop::PollOnce(const interp::Gil& gil) {
   handles_->SetIdle(false);
 }
 
+// An exception that another thread sets for this one is raised by Python code only.
+bool Loop::Checkpoint() {
+  if (!interrupted_.exchange(false)) return true;
+  const Owned done(PyObject_CallMethod(self_, "_checkpoint", nullptr));
+  return static_cast<bool>(done);
+}
+
 bool Loop::RunUntilStopped(const interp::Gil& gil) {
   const ServedThread served(*this);
   for (;;) {
     PollOnce(gil);
-    if (PyErr_CheckSignals() != 0) return false;
+    if (PyErr_CheckSignals() != 0 || !Checkpoint()) return false;
     served.Serve(gil);
     if (!RunBatch(gil)) return false;
     if (stopping || closed) return true;
@@ -258,11 +275,7 @@ void Loop::Clear(const interp::Gil&) {
     const Owned dropped = ready_.Pop();
   }
   timers_.Clear();
-  poller_.Close();
-  std::vector<Owned> batch;
-  const std::lock_guard<std::mutex> lock(incoming_mutex_);
-  batch.swap(incoming_);
-  has_incoming_ = false;
+  poller_.Clear();
 }
 
 }  // namespace coloop::loop

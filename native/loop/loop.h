@@ -5,15 +5,17 @@
 // batch under one GIL acquisition. Owned: a private uv loop, run by the thread that calls
 // run_forever.
 //
-// The Python object owns it; with open uv handles it outlives the object until libuv lets go.
-// Everything is for the loop's own thread, but CallSoonThreadsafe and Wake.
+// The Python object owns it. Its methods are for the loop's own thread, but for CallSoonThreadsafe
+// and Wake. Programs do call others from elsewhere, which asyncio lets pass: what touches libuv is
+// then left to the loop's thread, which is woken.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <mutex>
-#include <vector>
+#include <thread>
 
 #include "interp/gil.h"
 #include "interp/ref.h"
@@ -49,7 +51,7 @@ class Loop {
   [[nodiscard]] bool opened() const { return handles_ != nullptr; }
   [[nodiscard]] bool hosted() const { return host_ != nullptr; }
   [[nodiscard]] bool draining() const { return draining_; }
-  [[nodiscard]] bool HasReady() const { return !ready_.empty() || has_incoming_; }
+  [[nodiscard]] bool HasReady() const { return !ready_.empty() || stale_; }
 
   // A hosted loop's ready callbacks, when an outermost synchronous call from JavaScript ends:
   // bounded by time, the rest is left to libuv.
@@ -63,6 +65,8 @@ class Loop {
   void TimerCancelled();
   void CallSoonThreadsafe(interp::Owned handle);
   void Wake();
+  // Wakes it, and Python's own checks (an exception set for its thread) are made. GIL held.
+  void Interrupt();
 
   // Watches `fd`; the handle that was there before, if any. False with errno set.
   [[nodiscard]] bool Watch(int fd, bool writer, interp::Owned handle, interp::Owned* previous);
@@ -73,7 +77,8 @@ class Loop {
 
   // Work in flight that libuv does not know of keeps the host alive.
   void Ref();
-  void Unref();
+  void Unref();  // one for each Ref
+  [[nodiscard]] std::int64_t references() const { return references_; }
 
   // Seconds of the monotonic clock, in nanosecond steps.
   [[nodiscard]] static double Now();
@@ -91,15 +96,20 @@ class Loop {
   friend struct UvHandles;
 
   [[nodiscard]] UvHandles* TakeHandles();
+  [[nodiscard]] bool OnOwnThread() const { return std::this_thread::get_id() == thread_; }
   void CollectReady();
+  void CollectEvents();
   bool RunGenerations(const interp::Gil& gil);
   bool RunHandle(const interp::Gil& gil, _object* handle);
   bool RunBatch(const interp::Gil& gil);
-  void HostedTurn();
-  void OnTimer();
+  bool Checkpoint();
+  // Static: the batch may end the loop itself.
+  static void HostedTurn(UvHandles& handles);
+  static void OnTimer(UvHandles& handles);
   void ArmTimer();
   void ScheduleIdle();
   void UpdateReferences();
+  void UpdateFromAnyThread();
   void PollOnce(const interp::Gil& gil);
 
   _object* self_ = nullptr;  // borrowed
@@ -111,11 +121,13 @@ class Loop {
   std::int64_t references_ = 0;
   bool draining_ = false;
   bool idle_ = false;
-  double armed_for_ = 0;  // the time the uv timer was last started for; 0: stopped
+  double armed_for_ = kNever;             // the time the uv timer was last started for
+  std::thread::id thread_;                // the host's; an owned loop may move
+  std::atomic<bool> stale_{false};        // another thread changed what libuv must be told of
+  std::atomic<bool> interrupted_{false};  // Python's own checks are due
+  std::mutex wake_mutex_;                 // guards the wake handle against Close
 
-  std::mutex incoming_mutex_;              // guards incoming_, and the wake handle against Close
-  std::vector<interp::Owned> incoming_;    // moved with the GIL held
-  std::atomic<bool> has_incoming_{false};  // read without the GIL before a poll
+  static constexpr double kNever = std::numeric_limits<double>::infinity();
 };
 
 // An ErlangEventLoop on the host's uv loop; null with an exception set.

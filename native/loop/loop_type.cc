@@ -146,7 +146,12 @@ PyObject* CallAt(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObje
   return CallTimer(self, args, count, names, "call_at", "when", false);
 }
 
+PyObject* RaiseNoHandle(PyObject* object) {
+  return PyErr_Format(PyExc_TypeError, "a Handle is required, not %R", object);
+}
+
 PyObject* TimerHandleCancelled(PyObject* self, PyObject* handle) {
+  if (!IsTimerHandle(handle)) return RaiseNoHandle(handle);
   if (IsScheduled(handle)) Get(self).TimerCancelled();
   Py_RETURN_NONE;
 }
@@ -177,7 +182,7 @@ PyObject* CreateFuture(PyObject* self, PyObject*) {
 }
 
 PyObject* RunOnce(PyObject* self, PyObject*) {
-  if (!Get(self).RunUntilStopped(Gil::FromPython())) return nullptr;
+  if (!CheckOpen(Get(self)) || !Get(self).RunUntilStopped(Gil::FromPython())) return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -187,6 +192,7 @@ PyObject* WriteToSelf(PyObject* self, PyObject*) {
 }
 
 PyObject* AddCallback(PyObject* self, PyObject* handle) {
+  if (!IsHandle(handle)) return RaiseNoHandle(handle);
   if (!IsCancelled(handle)) Get(self).CallSoon(Owned::NewRef(handle));
   Py_RETURN_NONE;
 }
@@ -194,6 +200,10 @@ PyObject* AddCallback(PyObject* self, PyObject* handle) {
 PyObject* Open(PyObject* self, PyObject*) {
   const Gil gil = Gil::FromPython();
   if (!InitHandles(gil) || !InitRunning(gil)) return nullptr;
+  if (Get(self).opened()) {
+    PyErr_SetString(PyExc_RuntimeError, "the loop is open");
+    return nullptr;
+  }
   if (!Get(self).Open(self, std::exchange(pending_host, nullptr))) {
     return PyErr_SetFromErrno(PyExc_OSError);
   }
@@ -205,31 +215,50 @@ PyObject* CloseNative(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
+// The arguments (fd, writer, …) of the three functions below. False with an exception set.
+bool ReadWatch(PyObject* const* args, Py_ssize_t count, Py_ssize_t wanted, int* fd, bool* writer) {
+  if (count != wanted) {
+    PyErr_SetString(PyExc_TypeError, "wrong number of arguments");
+    return false;
+  }
+  const long number = PyLong_AsLong(args[0]);
+  if (number == -1 && PyErr_Occurred() != nullptr) return false;
+  *fd = static_cast<int>(number);
+  *writer = args[1] == Py_True;
+  if (*fd == number) return true;
+  PyErr_Format(PyExc_OverflowError, "%ld is too large for a descriptor", number);
+  return false;
+}
+
+PyObject* OrNone(Owned object) {
+  return object ? object.release() : Owned::NewRef(Py_None).release();
+}
+
 // _watch(fd, writer, handle) -> the handle that was there before, or None
-PyObject* Watch(PyObject* self, PyObject* const* args, Py_ssize_t) {
-  const long fd = PyLong_AsLong(args[0]);
-  if (fd == -1 && PyErr_Occurred() != nullptr) return nullptr;
+PyObject* Watch(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  int fd = -1;
+  bool writer = false;
+  if (!ReadWatch(args, count, 3, &fd, &writer) || !CheckOpen(Get(self))) return nullptr;
+  if (!IsHandle(args[2])) return RaiseNoHandle(args[2]);
   Owned previous;
-  if (!Get(self).Watch(static_cast<int>(fd), args[1] == Py_True, Owned::NewRef(args[2]),
-                       &previous)) {
+  if (!Get(self).Watch(fd, writer, Owned::NewRef(args[2]), &previous)) {
     return PyErr_SetFromErrno(PyExc_OSError);
   }
-  if (previous) return previous.release();
-  Py_RETURN_NONE;
+  return OrNone(std::move(previous));
 }
 
-PyObject* Unwatch(PyObject* self, PyObject* const* args, Py_ssize_t) {
-  const long fd = PyLong_AsLong(args[0]);
-  if (fd == -1 && PyErr_Occurred() != nullptr) return nullptr;
-  Owned previous = Get(self).Unwatch(static_cast<int>(fd), args[1] == Py_True);
-  if (previous) return previous.release();
-  Py_RETURN_NONE;
+PyObject* Unwatch(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  int fd = -1;
+  bool writer = false;
+  if (!ReadWatch(args, count, 2, &fd, &writer)) return nullptr;
+  return OrNone(Get(self).Unwatch(fd, writer));
 }
 
-PyObject* Watched(PyObject* self, PyObject* const* args, Py_ssize_t) {
-  const long fd = PyLong_AsLong(args[0]);
-  if (fd == -1 && PyErr_Occurred() != nullptr) return nullptr;
-  return PyBool_FromLong(Get(self).Watched(static_cast<int>(fd), args[1] == Py_True) ? 1 : 0);
+PyObject* Watched(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  int fd = -1;
+  bool writer = false;
+  if (!ReadWatch(args, count, 2, &fd, &writer)) return nullptr;
+  return PyBool_FromLong(Get(self).Watched(fd, writer) ? 1 : 0);
 }
 
 PyObject* Ref(PyObject* self, PyObject*) {
@@ -238,7 +267,11 @@ PyObject* Ref(PyObject* self, PyObject*) {
 }
 
 PyObject* Unref(PyObject* self, PyObject*) {
-  if (Get(self).opened()) Get(self).Unref();
+  if (Get(self).references() == 0) {
+    PyErr_SetString(PyExc_RuntimeError, "_unref() without a _ref()");
+    return nullptr;
+  }
+  Get(self).Unref();
   Py_RETURN_NONE;
 }
 

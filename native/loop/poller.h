@@ -2,6 +2,10 @@
 // uv_poll_t on its descriptor. So all that is ready comes as one batch, a descriptor that is closed
 // while it is watched cannot leave libuv's table stale, and no descriptor's blocking mode is
 // changed.
+//
+// The kernel watches what a descriptor stands for, not its number: closed while a duplicate lives,
+// it goes on reporting, and can no longer be taken out. So each watch has a serial number that its
+// events carry; those of others are dropped, and if they do not end, the epoll is made anew.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +21,7 @@ class Poller {
  public:
   struct Event {
     int fd;
+    std::uint32_t serial;
     bool readable;
     bool writable;
   };
@@ -27,7 +32,8 @@ class Poller {
   Poller& operator=(const Poller&) = delete;
 
   [[nodiscard]] bool Open();
-  void Close();  // GIL held
+  void Clear();  // drops all watches; GIL held
+  void Close();  // after libuv has let go of the descriptor
   [[nodiscard]] int descriptor() const { return epoll_; }
   [[nodiscard]] std::size_t size() const { return watches_.size(); }
 
@@ -43,6 +49,12 @@ class Poller {
   void Note();
   [[nodiscard]] bool has_events() const { return !events_.empty(); }
   void TakeEvents(std::vector<Event>* events) { events_.swap(*events); }
+  // The handle that an event is for, borrowed; null if its watch is gone. GIL held.
+  [[nodiscard]] _object* FindFor(const Event& event, bool writer);
+  // After a batch of events: true when those of watches that are gone do not end.
+  [[nodiscard]] bool NeedsRenewal();
+  // Makes the epoll anew behind the same descriptor, while libuv does not watch that.
+  void Renew();
 
   template <typename Visit>
   int Traverse(Visit visit) const {
@@ -60,13 +72,19 @@ class Poller {
   struct Watch {
     interp::Owned reader;
     interp::Owned writer;
+    std::uint32_t serial = 0;
   };
 
-  [[nodiscard]] bool Control(int fd, bool reader, bool writer, bool known) const;
+  [[nodiscard]] bool Add(int fd, std::uint32_t serial, bool reader, bool writer) const;
+  [[nodiscard]] bool Control(int operation, int fd, std::uint32_t serial, bool reader,
+                             bool writer) const;
 
   int epoll_ = -1;
   std::unordered_map<int, Watch> watches_;
   std::vector<Event> events_;
+  std::uint32_t last_serial_ = 0;
+  bool stray_ = false;     // the batch has an event of a watch that is gone
+  int stray_batches_ = 0;  // so many batches in a row had
 };
 
 }  // namespace coloop::loop

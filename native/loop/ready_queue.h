@@ -1,6 +1,7 @@
-// A ring buffer of handles, each with one strong reference. GIL held throughout.
+// A ring buffer of handles, each with one strong reference. GIL held throughout, but for empty().
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -11,18 +12,19 @@ namespace coloop::loop {
 
 class ReadyQueue {
  public:
-  [[nodiscard]] bool empty() const { return size_ == 0; }
-  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] bool empty() const { return size() == 0; }
+  [[nodiscard]] std::size_t size() const { return size_.load(std::memory_order_relaxed); }
 
   void Push(interp::Owned handle) {
-    if (size_ == slots_.size()) Grow();
-    slots_[(first_ + size_) & (slots_.size() - 1)] = std::move(handle);
-    ++size_;
+    const std::size_t count = size();
+    if (count == slots_.size()) Grow();
+    slots_[(first_ + count) & (slots_.size() - 1)] = std::move(handle);
+    size_.store(count + 1, std::memory_order_relaxed);
   }
   [[nodiscard]] interp::Owned Pop() {
     interp::Owned handle = std::move(slots_[first_]);
     first_ = (first_ + 1) & (slots_.size() - 1);
-    --size_;
+    size_.store(size() - 1, std::memory_order_relaxed);
     return handle;
   }
   [[nodiscard]] _object* At(std::size_t index) const {
@@ -34,7 +36,7 @@ class ReadyQueue {
 
   void Grow() {
     std::vector<interp::Owned> larger(slots_.empty() ? kFirstSize : 2 * slots_.size());
-    for (std::size_t i = 0; i < size_; ++i) {
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
       larger[i] = std::move(slots_[(first_ + i) & (slots_.size() - 1)]);
     }
     slots_.swap(larger);
@@ -43,7 +45,7 @@ class ReadyQueue {
 
   std::vector<interp::Owned> slots_;
   std::size_t first_ = 0;
-  std::size_t size_ = 0;
+  std::atomic<std::size_t> size_{0};  // written with the GIL held
 };
 
 }  // namespace coloop::loop

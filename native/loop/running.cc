@@ -4,8 +4,10 @@
 #include <Python.h>
 #include <time.h>
 
+#include <algorithm>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 #include "interp/error.h"
 #include "loop/host.h"
@@ -68,7 +70,8 @@ void SetRunning(PyObject* loop) {
 }
 
 thread_local ThreadService* current_service = nullptr;
-std::mutex owned_mutex;  // guards owned_loops; an entry's loop lives while it is there
+std::mutex owned_mutex;  // guards these two; an entry's loop lives while it is there
+std::vector<Loop*> running_loops;
 std::unordered_map<ThreadService*, Loop*>& OwnedLoops() {
   static std::unordered_map<ThreadService*, Loop*> loops;
   return loops;
@@ -118,9 +121,17 @@ bool WakeOwnedLoop(ThreadService* service) {
   return true;
 }
 
-ServedThread::ServedThread(Loop& loop) : service_(current_service) {
-  if (service_ == nullptr) return;
+void InterruptOwnedLoops(const interp::Gil&, unsigned long thread) {
   const std::lock_guard<std::mutex> lock(owned_mutex);
+  for (Loop* loop : running_loops) {
+    if (loop->thread_id == thread) loop->Interrupt();
+  }
+}
+
+ServedThread::ServedThread(Loop& loop) : loop_(loop), service_(current_service) {
+  const std::lock_guard<std::mutex> lock(owned_mutex);
+  running_loops.push_back(&loop);
+  if (service_ == nullptr) return;
   Loop*& entry = OwnedLoops()[current_service];
   previous_ = entry;
   entry = &loop;
@@ -128,8 +139,9 @@ ServedThread::ServedThread(Loop& loop) : service_(current_service) {
 }
 
 ServedThread::~ServedThread() {
-  if (service_ == nullptr) return;
   const std::lock_guard<std::mutex> lock(owned_mutex);
+  running_loops.erase(std::find(running_loops.begin(), running_loops.end(), &loop_));
+  if (service_ == nullptr) return;
   auto* service = static_cast<ThreadService*>(service_);
   if (previous_ == nullptr) {
     OwnedLoops().erase(service);

@@ -29,7 +29,8 @@ class RunningLoop {
   bool changed_ = false;
 };
 
-// An owned loop runs on this thread: for its life other threads' work wakes it, and it serves it.
+// An owned loop runs on this thread: for its life other threads' work wakes it, and it serves it;
+// it can be interrupted.
 class ServedThread {
  public:
   explicit ServedThread(Loop& loop);
@@ -40,6 +41,7 @@ class ServedThread {
   void Serve(const interp::Gil& gil) const;
 
  private:
+  Loop& loop_;
   Loop* previous_ = nullptr;
   void* service_ = nullptr;
 };

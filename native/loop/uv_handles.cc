@@ -57,9 +57,7 @@ int UvHandles::Start(LoopHost* host, int poll_descriptor) {
   if (status == 0) status = opened(&poll, uv_poll_init(uv, &poll, poll_descriptor));
   if (status == 0) status = opened(&idle, uv_idle_init(uv, &idle));
   if (status != 0) return status;
-  uv_poll_start(&poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
-    static_cast<UvHandles*>(handle->data)->loop->poller_.Note();
-  });
+  StartPoll();
   uv_unref(AsHandle(&poll));
   if (host == nullptr) return 0;
   uv_unref(AsHandle(&async));
@@ -67,14 +65,25 @@ int UvHandles::Start(LoopHost* host, int poll_descriptor) {
   if (status == 0) status = opened(&check, uv_check_init(uv, &check));
   if (status != 0) return status;
   uv_prepare_start(&prepare, [](uv_prepare_t* handle) {
-    static_cast<UvHandles*>(handle->data)->loop->HostedTurn();
+    Loop::HostedTurn(*static_cast<UvHandles*>(handle->data));
   });
-  uv_check_start(&check, [](uv_check_t* handle) {
-    static_cast<UvHandles*>(handle->data)->loop->HostedTurn();
-  });
+  uv_check_start(
+      &check, [](uv_check_t* handle) { Loop::HostedTurn(*static_cast<UvHandles*>(handle->data)); });
   uv_unref(AsHandle(&prepare));
   uv_unref(AsHandle(&check));
   return 0;
+}
+
+void UvHandles::StartPoll() {
+  uv_poll_start(&poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
+    static_cast<UvHandles*>(handle->data)->loop->poller_.Note();
+  });
+}
+
+void UvHandles::RenewPoll(Poller& poller) {
+  uv_poll_stop(&poll);
+  poller.Renew();
+  StartPoll();
 }
 
 void UvHandles::CloseAll() {
@@ -112,7 +121,7 @@ void UvHandles::StartTimer(double seconds) {
   const double bounded = std::clamp(seconds, 0.0, kMaxTimerSeconds);
   uv_update_time(uv);
   uv_timer_start(
-      &timer, [](uv_timer_t* handle) { static_cast<UvHandles*>(handle->data)->loop->OnTimer(); },
+      &timer, [](uv_timer_t* handle) { Loop::OnTimer(*static_cast<UvHandles*>(handle->data)); },
       static_cast<std::uint64_t>(std::ceil(bounded * 1000)), 0);
 }
 
@@ -122,9 +131,10 @@ void UvHandles::SetIdle(bool on) { on ? uv_idle_start(&idle, Nothing) : uv_idle_
 
 // libuv's next timer for ours; without one the host may end.
 void Loop::ArmTimer() {
+  if (handles_ == nullptr) return;
   if (timers_.live() == 0) {
     handles_->StopTimer();
-    armed_for_ = 0;
+    armed_for_ = kNever;
     return;
   }
   if (timers_.first() == armed_for_ && uv_is_active(AsHandle(&handles_->timer)) != 0) return;
@@ -134,7 +144,7 @@ void Loop::ArmTimer() {
 
 void Loop::ScheduleIdle() {
   const bool wanted = HasReady();
-  if (wanted == idle_) return;
+  if (wanted == idle_ || handles_ == nullptr) return;
   idle_ = wanted;
   handles_->SetIdle(wanted);
 }
@@ -149,40 +159,50 @@ void Loop::UpdateReferences() {
 // An owned loop looks at its timers after the poll, which must not wait then: libuv runs timers
 // before it, too. A host may end once no handle is active, so a hosted one looks now, and starts
 // the timer again if libuv's clock was ahead.
-void Loop::OnTimer() {
-  if (host_ == nullptr) {
-    idle_ = true;
-    handles_->SetIdle(true);
+void Loop::OnTimer(UvHandles& handles) {
+  Loop& loop = *handles.loop;
+  if (loop.host_ == nullptr) {
+    loop.idle_ = true;
+    handles.SetIdle(true);
     return;
   }
-  HostedTurn();
-  if (handles_ != nullptr) ArmTimer();
+  const double due = loop.armed_for_;
+  HostedTurn(handles);
+  if (handles.loop == nullptr || uv_is_active(AsHandle(&handles.timer)) != 0) return;
+  if (due == loop.armed_for_) handles.StartTimer(due - Now());
 }
 
-// prepare and check: run what is ready, and again what the microtasks of the batch made ready.
-void Loop::HostedTurn() {
-  const bool due = !timers_.empty() && timers_.first() <= Now();
-  if (!HasReady() && !poller_.has_events() && !due) return;
-  host_->BeginBatch();
+// prepare and check: run what is ready, and again what the microtasks of the batch made ready. What
+// is read here without the GIL, no other thread writes, or it is atomic.
+void Loop::HostedTurn(UvHandles& handles) {
+  {
+    const Loop& loop = *handles.loop;
+    const bool due = loop.armed_for_ != kNever && loop.armed_for_ <= Now();
+    if (!loop.HasReady() && !loop.poller_.has_events() && !due) return;
+  }
+  LoopHost* host = handles.loop->host_;
+  host->BeginBatch();
   {
     const interp::GilAcquire acquire;
-    if (acquire.ok()) Drain(acquire.gil());
+    if (acquire.ok()) handles.loop->Drain(acquire.gil());
   }
-  LoopHost* host = host_;
   host->EndBatch();
-  if (handles_ != nullptr) ScheduleIdle();
+  // The batch or its microtasks may have closed the loop, and then it is gone.
+  if (handles.loop != nullptr) handles.loop->ScheduleIdle();
 }
 
 void Loop::Drain(const interp::Gil& gil) {
   if (draining_ || closed) return;
+  const interp::Owned self = interp::Owned::NewRef(self_);
   draining_ = true;
+  stale_ = false;
   {
     const RunningLoop running(gil, self_, RunningLoop::Before::kNone);
     (void)RunBatch(gil);
   }
   draining_ = false;
   if (closed) return;
-  ArmTimer();
+  UpdateReferences();
   ScheduleIdle();
 }
 

@@ -10,6 +10,7 @@ namespace coloop::loop {
 
 class Loop;
 class LoopHost;
+class Poller;
 
 struct UvHandles {
   // Null when libuv refused; nothing is left behind then.
@@ -26,6 +27,7 @@ struct UvHandles {
   void StartTimer(double seconds);
   void StopTimer();
   void SetIdle(bool on);
+  void RenewPoll(Poller& poller);
 
   Loop* loop = nullptr;
   uv_loop_t* uv = nullptr;
@@ -43,6 +45,7 @@ struct UvHandles {
 
  private:
   int Start(LoopHost* host, int poll_descriptor);
+  void StartPoll();
   void CloseAll();
 };
 

@@ -15,7 +15,6 @@ import threading
 import warnings
 import weakref
 from asyncio import base_events, format_helpers
-from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -134,6 +133,7 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
         if self.is_closed():
             return
         base_events.BaseEventLoop.close(self)
+        self._selector = None
         self._close_native()
 
     def _begin_hosted(self) -> None:
@@ -186,11 +186,14 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
             handle._run()
             duration = self.time() - start
             if duration >= self.slow_callback_duration:
-                logger.warning(
+                _private.logger.warning(
                     "Executing %s took %.3f seconds", _private._format_handle(handle), duration
                 )
         finally:
             self._current_handle = None
+
+    def _checkpoint(self) -> None:
+        """Python code, so that an exception that was set for this thread is raised here."""
 
     # Watches
 

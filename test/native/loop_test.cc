@@ -5,12 +5,13 @@
 #include <Python.h>
 #include <uv.h>
 
-#include <string>
-#include <thread>
+#include <functional>
+#include <utility>
 
 #include "base/counters.h"
 #include "embed.h"
 #include "interp/gil.h"
+#include "interp/interrupt.h"
 #include "interp/ref.h"
 #include "test.h"
 
@@ -24,9 +25,14 @@ class FakeHost final : public coloop::loop::LoopHost {
   FakeHost() { uv_loop_init(&uv_loop); }
   uv_loop_s* uv() override { return &uv_loop; }
   void BeginBatch() override { ++batches; }
-  void EndBatch() override { ++ended; }
+  void EndBatch() override {
+    ++ended;
+    const std::function<void()> once = std::exchange(microtasks, nullptr);
+    if (once) once();
+  }
 
   uv_loop_t uv_loop;
+  std::function<void()> microtasks;  // run at the end of the next batch
   int batches = 0;
   int ended = 0;
 };
@@ -42,21 +48,21 @@ class Hosted {
     PyDict_SetItemString(globals_.get(), "__builtins__", PyEval_GetBuiltins());
   }
   ~Hosted() {
-    {
-      const GilAcquire acquire;
-      globals_.reset();
-      coloop::loop::CloseHosted(
-          acquire.gil(), loop_.get(), [](void* data) { ++*static_cast<int*>(data); }, &closed);
-    }
+    if (loop_) Close();
     uv_run(&host.uv_loop, UV_RUN_DEFAULT);
     EXPECT(closed == 1);
     EXPECT(uv_loop_close(&host.uv_loop) == 0);
-    const GilAcquire acquire;
-    loop_.reset();
   }
   Hosted(const Hosted&) = delete;
   Hosted& operator=(const Hosted&) = delete;
 
+  void Close() {
+    const GilAcquire acquire;
+    globals_.reset();
+    coloop::loop::CloseHosted(
+        acquire.gil(), loop_.get(), [](void* data) { ++*static_cast<int*>(data); }, &closed);
+    loop_.reset();
+  }
   void Run(const char* code) {
     const GilAcquire acquire;
     const Owned done(PyRun_String(code, Py_file_input, globals_.get(), globals_.get()));
@@ -160,6 +166,51 @@ TEST(a_descriptor_closed_while_watched_is_no_harm) {
   hosted.Run("for fd in (w, r2, w2): os.close(fd)");
 }
 
+TEST(a_duplicate_of_a_descriptor_closed_while_watched_does_not_spin) {
+  Hosted hosted;
+  hosted.Run(
+      "import os\nr, w = os.pipe()\ncopy = os.dup(r)\nloop.add_reader(r, print)\nos.close(r)\n"
+      "loop.remove_reader(r)\nos.write(w, b'x')\nloop.call_later(0.1, int)\n"
+      "a, b = os.pipe()\nn = 0\n"
+      "def f():\n    global n\n    n += 1\n    loop.remove_reader(a)\n"
+      "loop.add_reader(a, f)\nloop.call_later(0.05, os.write, b, b'y')\n");
+  hosted.Finish();
+  EXPECT(hosted.Number("n") == 1);  // what is watched still, is watched after the renewal
+  EXPECT(hosted.host.batches < 50);
+  hosted.Run("for fd in (w, copy, a, b): os.close(fd)");
+}
+
+TEST(the_end_of_a_batch_may_queue_more) {
+  Hosted hosted;
+  hosted.Run("n = 0\ndef f():\n    global n\n    n += 1\nloop.call_soon(f)");
+  hosted.host.microtasks = [&hosted] { hosted.Run("loop.call_soon(f)"); };
+  hosted.Finish();
+  EXPECT(hosted.Number("n") == 2);
+}
+
+TEST(the_end_of_a_batch_may_close_the_loop) {
+  Hosted hosted;
+  hosted.Run("loop.call_soon(int); loop.call_later(0, int); loop.call_later(1000, int)");
+  hosted.host.microtasks = [&hosted] { hosted.Close(); };
+  hosted.Finish();
+  EXPECT(hosted.closed == 1);
+}
+
+TEST(other_threads_may_use_what_asyncio_lets_them_use) {
+  Hosted hosted;
+  hosted.Run(
+      "import socket, threading, time\na, b = socket.socketpair()\nseen = []\n"
+      "def read():\n    seen.append(a.recv(1))\n    loop.remove_reader(a)\n    loop._unref()\n"
+      "def other():\n"
+      "    time.sleep(0.02)\n    loop.call_soon(seen.append, 'soon')\n"
+      "    loop.call_later(0.02, seen.append, 'later')\n    loop.add_reader(a, read)\n"
+      "    time.sleep(0.05)\n    b.send(b'x')\n"
+      "loop._ref()\nt = threading.Thread(target=other)\nt.start()\n");
+  hosted.Finish();
+  hosted.Run("ok = int(seen == ['soon', 'later', b'x'])\nt.join()\na.close(); b.close()");
+  EXPECT(hosted.Number("ok") == 1);
+}
+
 TEST(a_callback_of_another_thread_wakes_the_poll) {
   Hosted hosted;
   hosted.Run(
@@ -255,6 +306,27 @@ TEST(explicit_references_keep_the_host_alive) {
   EXPECT(hosted.Alive());
   hosted.Run("loop._unref()");
   EXPECT(!hosted.Alive());
+}
+
+TEST(an_interrupt_ends_the_poll_of_an_owned_loop) {
+  Hosted hosted;
+  hosted.Run(
+      "import threading, time\nfrom _erlang_impl._loop import ErlangEventLoop\nn = 0\n"
+      "started = threading.Event()\n"
+      "def wait():\n"
+      "    global n\n    owned = ErlangEventLoop()\n    owned.call_soon(started.set)\n"
+      "    try:\n        owned.run_forever()\n"
+      "    except KeyboardInterrupt:\n        n = 1\n    owned.close()\n"
+      "t = threading.Thread(target=wait, daemon=True)\nt.start()\nstarted.wait()\n"
+      "time.sleep(0.02)\nident = t.ident\n");
+  const auto ident = static_cast<unsigned long>(hosted.Number("ident"));
+  {
+    const GilAcquire acquire;
+    coloop::interp::InterruptThread(acquire.gil(), ident);
+    coloop::loop::InterruptOwnedLoops(acquire.gil(), ident);
+  }
+  hosted.Run("t.join(10)");
+  EXPECT(hosted.Number("n") == 1);
 }
 
 TEST(nothing_is_left_of_closed_loops) {

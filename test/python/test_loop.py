@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import _coloop
 import coloop
 
 
@@ -176,6 +177,36 @@ class Mixin:
         self.loop.run_forever()
         thread.join()
 
+    def test_threadsafe_calls_keep_the_order(self) -> None:
+        seen: list[int] = []
+        self.loop.call_soon(seen.append, 0)
+        self.loop.call_soon_threadsafe(seen.append, 1)
+        self.loop.call_soon(seen.append, 2)
+        self.run_once()
+        self.assertEqual(seen, [0, 1, 2])
+
+    def test_a_descriptor_that_a_transport_uses_is_refused(self) -> None:
+        a, b = socket.socketpair()
+
+        async def main() -> str:
+            transport, _ = await self.loop.create_connection(asyncio.Protocol, sock=a)
+            with self.assertRaisesRegex(RuntimeError, "is used by transport"):
+                self.loop.add_reader(a, print)
+            shown = repr(transport)
+            transport.close()
+            return shown
+
+        with b:
+            self.assertIn("read=polling", self.loop.run_until_complete(main()))
+
+    def test_slow_callbacks_are_told_in_debug_mode(self) -> None:
+        self.loop.set_debug(True)
+        self.loop.slow_callback_duration = 0.01
+        self.loop.call_soon(time.sleep, 0.02)
+        with self.assertLogs("asyncio", "WARNING") as logs:
+            self.run_once()
+        self.assertIn("took 0.0", logs.output[0])
+
     def test_use_after_close(self) -> None:
         self.loop.close()
         self.assertTrue(self.loop.is_closed())
@@ -266,6 +297,21 @@ class OurLoop(Mixin, LoopCase):
             self.loop.remove_signal_handler(15)
         with self.assertRaisesRegex(NotImplementedError, "node:child_process"):
             self.loop.run_until_complete(asyncio.create_subprocess_exec("true"))
+
+    def test_the_native_half_refuses_what_is_no_handle(self) -> None:
+        a, b = socket.socketpair()
+        with a, b:
+            for call in (
+                lambda: self.loop._add_callback(print),
+                lambda: self.loop._timer_handle_cancelled(asyncio.Handle(print, (), self.loop)),
+                lambda: self.loop._watch(a.fileno(), False, print),
+                lambda: self.loop._watch(a.fileno()),
+            ):
+                with self.assertRaises(TypeError):
+                    call()
+        for call in (self.loop._open, self.loop._unref, _coloop.Loop()._run_once):
+            with self.assertRaises(RuntimeError):
+                call()
 
     def test_time_is_the_monotonic_clock(self) -> None:
         self.assertAlmostEqual(self.loop.time(), time.monotonic(), delta=0.5)
