@@ -1,9 +1,9 @@
-// Threads call JavaScript while Python is closed and started again: 200 times.
+// Threads call JavaScript while Python is closed and started again: 1,000 times.
 // within: 60000
 import { Python } from "coloop";
 
 let py;
-for (let i = 0; i < 200; i++) {
+for (let i = 0; i < 1000; i++) {
   py = await Python.start();
   py.register("echo", (value) => value);
   py.execSync(`

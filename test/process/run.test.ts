@@ -14,7 +14,7 @@ import { describe, expect, test } from "vitest";
 import { runScript } from "../helpers/child.js";
 
 const folder = import.meta.dirname;
-const groups = ["exit", "natural", "signal", "close", "worker", "leak", "race"];
+const groups = ["exit", "natural", "signal", "loop", "close", "worker", "leak", "race"];
 const scripts = readdirSync(folder)
   .filter((name) => name.endsWith(".mjs") && groups.some((group) => name.startsWith(`${group}-`)))
   .filter((name) => !name.endsWith("-script.mjs") && !name.endsWith("-helpers.mjs"))
