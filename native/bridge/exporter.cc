@@ -110,7 +110,7 @@ napi_value Exporter::Promise(_object* awaitable) {
   }
   task_ = loop::RunAwaitable(gil_, data_.loop_object.get(), awaitable, context.get(), true,
                              std::move(completion));
-  return task_ ? promise : nullptr;
+  return interp::HasException(gil_) ? nullptr : promise;
 }
 
 napi_value OwnError(EnvData& data, const std::string& code, const std::string& message) {

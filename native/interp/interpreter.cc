@@ -130,19 +130,24 @@ void CallAndReport(const Gil& gil, const char* module, const char* function) {
   if (!result) ReportUnlessInterrupted(gil);
 }
 
-// Some waits swallow the watchdog's interrupt and report it by themselves (threading, 3.13).
-constexpr const char* kQuietInterrupts = R"(
-import sys
+// threading's wait (3.13) swallows the watchdog's interrupt and reports it by itself.
+constexpr const char* kShutDownThreads = R"(
+import sys, threading
 def quiet(report, before=sys.unraisablehook):
     if report.exc_type is not KeyboardInterrupt:
         before(report)
+before = sys.unraisablehook
 sys.unraisablehook = quiet
+try:
+    threading._shutdown()
+finally:
+    sys.unraisablehook = before
 )";
 
-void QuietInterrupts(const Gil& gil) {
+void ShutDownThreads(const Gil& gil) {
   const Owned globals(PyDict_New());
   if (globals) PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins());
-  const Owned done(globals ? PyRun_String(kQuietInterrupts, Py_file_input, globals.get(),
+  const Owned done(globals ? PyRun_String(kShutDownThreads, Py_file_input, globals.get(),
                                           globals.get())
                            : nullptr);
   if (!done) ReportUnlessInterrupted(gil);
@@ -187,9 +192,8 @@ void RunExitSequence(int grace_ms, bool release_gil) {
   const Gil gil = Gil::FromPython();
   PyErr_Clear();
   {
-    QuietInterrupts(gil);
     const ExitWatchdog watchdog(grace_ms);
-    CallAndReport(gil, "threading", "_shutdown");
+    ShutDownThreads(gil);
     CallAndReport(gil, "atexit", "_run_exitfuncs");
     FlushStream(gil, "stdout");
     FlushStream(gil, "stderr");

@@ -141,7 +141,12 @@ Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, 
     future = MakeTask(loop, awaitable, context, false);
     fresh = true;
   }
-  if (!future) return future;
+  if (!future) {
+    // A Task that starts at once raises SystemExit and KeyboardInterrupt out of its constructor.
+    const Owned exception = interp::TakeException(gil);
+    completion->Settle(exception.get(), true);
+    return future;
+  }
   if (!fresh && IsDone(future.get())) {
     Settle(gil, future.get(), *completion);
     return future;
