@@ -98,9 +98,9 @@ export class PythonError extends Error {
   /** The qualified name of the exception's class, for example `json.decoder.JSONDecodeError`. */
   readonly pythonType: string;
   /** The traceback as Python prints it. */
-  readonly traceback: string;
+  readonly traceback: string = "";
   /** The traceback's frames, outermost first. */
-  readonly frames: readonly PythonFrame[];
+  readonly frames: readonly PythonFrame[] = [];
   /** The exceptions of an ExceptionGroup. */
   declare readonly errors?: readonly unknown[];
   /** The exception itself: a proxy. */
@@ -112,22 +112,33 @@ export class PythonError extends Error {
     this.name = description.name;
     this.code = code;
     this.pythonType = description.pythonType;
-    this.traceback = description.traceback;
-    this.frames = description.frames;
     if (description.errors !== null) this.errors = description.errors.map(makeError);
     // Not enumerable: util.inspect of an error would print the proxy as well.
     Object.defineProperty(this, "value", { value: description.value });
-    // The engine captured the stack under the class's own name.
-    const frames = (this.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
-    const python = description.frames.map(
-      (frame) => `    at ${frame.function} (${frame.file}:${frame.line}) [Python]`,
-    );
-    Object.defineProperty(this, "stack", {
-      value: [`${this.name}: ${this.message}`, ...frames, ...python.reverse()].join("\n"),
-      writable: true,
-      configurable: true,
-    });
+    showTraceback(this, description);
   }
+}
+
+const pythonLine = "[Python]";
+
+// The engine captured the stack under the class's own name.
+function showTraceback(
+  error: { -readonly [K in "traceback" | "frames"]: PythonError[K] } & Error,
+  { traceback, frames }: ExceptionDescription,
+): void {
+  error.traceback = traceback;
+  error.frames = frames;
+  const javaScript = (error.stack ?? "")
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line) && !line.endsWith(pythonLine));
+  const python = frames.map(
+    (frame) => `    at ${frame.function} (${frame.file}:${frame.line}) ${pythonLine}`,
+  );
+  Object.defineProperty(error, "stack", {
+    value: [`${error.name}: ${error.message}`, ...javaScript, ...python.reverse()].join("\n"),
+    writable: true,
+    configurable: true,
+  });
 }
 
 /** `asyncio.CancelledError`: its `name` is `AbortError`, as in `fetch`. */
@@ -189,7 +200,10 @@ export function makeError([fromJavaScript, description]: Described): unknown {
   if (fromJavaScript) return description;
   const key = description.value as object;
   const known = errorsByValue.get(key)?.deref();
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    showTraceback(known, description); // it has come through more frames since
+    return known;
+  }
   const error = new classes[description.category](description);
   errorsByValue.set(key, new WeakRef(error));
   return error;

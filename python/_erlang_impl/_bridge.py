@@ -140,7 +140,8 @@ def delete_attribute(target: Any, name: str) -> None:
 
 def names(target: Any) -> list[str]:
     # Not dir(), which sorts: an odd __dir__ may repeat names or hold what is no str.
-    found = type(target).__dir__(target)
+    kind: Any = type(target)
+    found = kind.__dir__(target)
     return sorted({name for name in found if isinstance(name, str) and not name.startswith("_")})
 
 

@@ -14,6 +14,8 @@ import _coloop
 from . import _js
 
 _MAX_FRAMES = 100
+#: How many exceptions deep causes and groups are described; the traceback's text has all of them.
+_MAX_CHAIN = 30
 _PACKAGE = os.path.dirname(__file__) + os.sep
 
 
@@ -74,30 +76,48 @@ def _cause(exception: BaseException) -> BaseException | None:
 
 def describe(exception: BaseException) -> Any:
     """For src/errors.ts: (False, what it needs), or (True, what JavaScript had thrown)."""
-    return _describe(exception, set())
+    try:
+        return _describe(exception, set(), {})
+    except Exception:  # an exception's own attributes may do anything
+        return False, _bare(exception)
 
 
-def _describe(exception: BaseException, seen: set[int]) -> tuple[bool, Any]:
-    source = _js.source_of(exception)
-    if source is not None:
-        return True, source
-    seen.add(id(exception))
-    cause = _cause(exception)
-    errors = getattr(exception, "exceptions", None)
-    group = errors if isinstance(errors, tuple) else None
-    name = exception.name if isinstance(exception, _js.JsError) else type(exception).__name__
-    return False, {
-        "name": name,
-        "message": exception.message if isinstance(exception, _js.JsError) else _message(exception),
+def _bare(exception: BaseException) -> dict[str, Any]:
+    """What can be told without asking the exception."""
+    return {
+        "name": type(exception).__name__,
+        "message": _message(exception),
         "pythonType": _type_name(type(exception)),
         "traceback": _traceback_text(exception),
         "frames": _frames(exception),
         "category": _category(exception),
         "value": _coloop.opaque(exception),
-        "cause": _describe(cause, seen) if cause is not None and id(cause) not in seen else None,
-        "errors": None if group is None else _describe_all(group, seen),
+        "cause": None,
+        "errors": None,
     }
 
 
-def _describe_all(group: tuple[Any, ...], seen: set[int]) -> list[Any]:
-    return [_describe(error, seen) for error in group if id(error) not in seen]
+def _describe(
+    exception: BaseException, outer: set[int], done: dict[int, tuple[bool, Any]]
+) -> tuple[bool, Any]:
+    source = _js.source_of(exception)
+    if source is not None:
+        return True, source
+    known = done.get(id(exception))
+    if known is not None:
+        return known
+    description = _bare(exception)
+    if isinstance(exception, _js.JsError):
+        description.update(name=exception.name, message=exception.message)
+    seen = {*outer, id(exception)}
+    if len(seen) < _MAX_CHAIN:
+        cause = _cause(exception)
+        if cause is not None and id(cause) not in seen:
+            description["cause"] = _describe(cause, seen, done)
+        group = getattr(exception, "exceptions", None)
+        if isinstance(group, tuple) and all(isinstance(error, BaseException) for error in group):
+            description["errors"] = [
+                _describe(error, seen, done) for error in group if id(error) not in seen
+            ]
+    done[id(exception)] = False, description
+    return False, description
