@@ -305,7 +305,9 @@ napi_value Interrupt(napi_env env, napi_callback_info info) {
   const interp::GilAcquire acquire;
   if (!acquire.ok()) return nullptr;
   const auto found = WorkerThreads().find(number);
-  if (found != WorkerThreads().end()) interp::InterruptThread(acquire.gil(), found->second);
+  if (found == WorkerThreads().end()) return nullptr;
+  interp::InterruptThread(acquire.gil(), found->second);
+  loop::InterruptOwnedLoops(acquire.gil(), found->second);
   return nullptr;
 }
 

@@ -17,6 +17,10 @@ const tasks = {
     ready();
     py.execSync("import time\ntime.sleep(60)");
   },
+  async run() {
+    ready();
+    py.execSync("import asyncio, coloop\ncoloop.run(asyncio.sleep(60))");
+  },
   async tasks() {
     for (let i = 0; i < 20; i++) py.eval("__import__('asyncio').sleep(60)").catch(() => {});
     ready();

@@ -1,0 +1,8 @@
+// A Worker is terminated while it runs a loop of its own, which waits.
+// within: 20000
+import { Python } from "coloop";
+import { terminateDuring } from "./worker-helpers.mjs";
+
+const py = await Python.start();
+for (let i = 0; i < 5; i++) await terminateDuring("run", i * 5);
+console.log(py.evalSync("'pass'"));
