@@ -92,6 +92,7 @@ class Mixin:
             answer = await reader.readline()
             writer.close()
             await writer.wait_closed()
+            await asyncio.sleep(0.01)  # the server's side of the connection closes
             server.close()
             await server.wait_closed()
             return answer
