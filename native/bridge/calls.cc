@@ -3,18 +3,24 @@
 
 #include <node_api.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/completion.h"
 #include "base/counters.h"
+#include "base/result.h"
 #include "bridge/entry.h"
 #include "bridge/env_data.h"
 #include "convert/napi_source.h"
 #include "convert/python_sink.h"
 #include "interp/error.h"
+#include "interp/gil.h"
 #include "interp/object.h"
+#include "interp/ref.h"
 
 namespace coloop::bridge {
 

@@ -4,13 +4,17 @@
 #include <node_api.h>
 
 #include <thread>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
+#include "base/completion.h"
 #include "base/counters.h"
 #include "bridge/env_data.h"
 #include "bridge/exporter.h"
 #include "bridge/js_host.h"
 #include "bridge/node_host.h"
+#include "interp/gil.h"
 
 namespace coloop::bridge {
 

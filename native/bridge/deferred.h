@@ -31,6 +31,8 @@ void RejectOpen(EnvData& data, const interp::Gil& gil, bool javascript_lives);
 class Deferred final : public base::Completion {
  public:
   Deferred(EnvData& data, const interp::Gil& gil);
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
   // Not settled: the Task was collected, on whichever thread. The promise is rejected.
   ~Deferred() override;
 

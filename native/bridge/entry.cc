@@ -4,6 +4,7 @@
 #include <node_api.h>
 
 #include "bridge/env_data.h"
+#include "bridge/exporter.h"
 #include "bridge/js_host.h"
 #include "loop/loop.h"
 

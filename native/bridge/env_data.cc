@@ -3,7 +3,10 @@
 
 #include <node_api.h>
 
+#include <cstddef>
+
 #include "base/check.h"
+#include "bridge/helpers.h"
 #include "bridge/js_host.h"
 #include "bridge/node_host.h"
 

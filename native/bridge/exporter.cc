@@ -3,15 +3,21 @@
 
 #include <node_api.h>
 
+#include <cstdint>
 #include <memory>
+#include <utility>
 
+#include "base/completion.h"
 #include "bridge/deferred.h"
 #include "bridge/env_data.h"
+#include "bridge/helpers.h"
 #include "bridge/js_host.h"
+#include "convert/napi_sink.h"
 #include "convert/python_source.h"
 #include "interp/error.h"
+#include "interp/js_ref.h"
 #include "interp/object.h"
-#include "loop/loop.h"
+#include "interp/ref.h"
 #include "loop/task.h"
 
 namespace coloop::bridge {

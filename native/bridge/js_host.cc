@@ -3,16 +3,25 @@
 
 #include <node_api.h>
 
-#include "base/check.h"
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/completion.h"
 #include "bridge/env_data.h"
 #include "bridge/exporter.h"
+#include "bridge/helpers.h"
 #include "bridge/node_host.h"
-#include "convert/napi_sink.h"
 #include "convert/napi_source.h"
 #include "convert/python_sink.h"
 #include "convert/python_source.h"
 #include "interp/error.h"
+#include "interp/gil.h"
+#include "interp/js_ref.h"
 #include "interp/object.h"
+#include "interp/ref.h"
 
 namespace coloop::bridge {
 

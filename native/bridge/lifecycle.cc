@@ -4,28 +4,38 @@
 #include <node_api.h>
 
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "base/result.h"
 #include "bridge/deferred.h"
 #include "bridge/entry.h"
 #include "bridge/env_data.h"
+#include "bridge/exporter.h"
+#include "bridge/helpers.h"
 #include "bridge/js_host.h"
 #include "bridge/node_host.h"
 #include "convert/python_sink.h"
 #include "convert/python_source.h"
 #include "interp/error.h"
+#include "interp/gil.h"
 #include "interp/interpreter.h"
 #include "interp/interrupt.h"
+#include "interp/js_ref.h"
 #include "interp/module.h"
 #include "interp/object.h"
+#include "interp/ref.h"
+#include "loop/host.h"
 #include "loop/loop.h"
 #include "sandbox/audit_hook.h"
+#include "sandbox/policy.h"
 
 namespace coloop::bridge {
 

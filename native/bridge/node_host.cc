@@ -4,11 +4,15 @@
 #include <node_api.h>
 #include <uv.h>
 
+#include <mutex>
+
 #include "base/check.h"
 #include "base/counters.h"
 #include "bridge/deferred.h"
 #include "bridge/env_data.h"
 #include "bridge/js_host.h"
+#include "interp/gil.h"
+#include "loop/host.h"
 
 namespace coloop::bridge {
 

@@ -3,10 +3,19 @@
 
 #include <node_api.h>
 
-#include "base/check.h"
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "base/completion.h"
 #include "base/counters.h"
 #include "bridge/env_data.h"
+#include "bridge/helpers.h"
+#include "interp/gil.h"
 #include "interp/object.h"
+#include "interp/ref.h"
 
 namespace coloop::bridge {
 
@@ -102,10 +111,10 @@ napi_value ProxyTable::ProxyOf(const interp::Gil& gil, _object* object) {
   napi_create_double(env, generation * kGenerationUnit + index, &arguments[0]);
   napi_create_uint32(env, interp::Abilities(gil, object), &arguments[1]);
   napi_value proxy = data_.CallHelper(Helper::kMakeProxy, 2, arguments);
-  const std::uintptr_t packed = (static_cast<std::uintptr_t>(generation) << 32) | index;
-  if (proxy == nullptr ||
-      napi_add_finalizer(env, proxy, &data_, OnCollected, reinterpret_cast<void*>(packed),
-                         &slots_[index].proxy) != napi_ok) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a hint that is never followed, read back as it is
+  void* packed = reinterpret_cast<void*>((static_cast<std::uintptr_t>(generation) << 32) | index);
+  if (proxy == nullptr || napi_add_finalizer(env, proxy, &data_, OnCollected, packed,
+                                             &slots_[index].proxy) != napi_ok) {
     Free(index);
     return nullptr;
   }

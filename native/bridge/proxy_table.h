@@ -28,6 +28,7 @@ class ProxyTable final : public convert::PythonObjects {
   explicit ProxyTable(EnvData& data) : data_(data) {}
   ProxyTable(const ProxyTable&) = delete;
   ProxyTable& operator=(const ProxyTable&) = delete;
+  ~ProxyTable() override = default;
 
   // The live proxy of `object`, or a new one. Null after a failure, a JavaScript exception pending.
   [[nodiscard]] napi_value__* ProxyOf(const interp::Gil& gil, _object* object);

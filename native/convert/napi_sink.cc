@@ -3,10 +3,12 @@
 
 #include <node_api.h>
 
+#include <cstdint>
 #include <cstring>
 #include <string_view>
 
 #include "base/check.h"
+#include "convert/sink.h"
 
 namespace coloop::convert {
 

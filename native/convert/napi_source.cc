@@ -4,8 +4,13 @@
 #include <node_api.h>
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/check.h"
+#include "convert/sink.h"
 
 namespace coloop::convert {
 

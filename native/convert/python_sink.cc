@@ -1,6 +1,15 @@
 // Building Python objects from the calls of a source.
 #include "convert/python_sink.h"
 
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "convert/sink.h"
+#include "interp/gil.h"
+#include "interp/js_ref.h"
+#include "interp/ref.h"
+
 #define PY_SSIZE_T_CLEAN  // sizes of "#" in formats are Py_ssize_t
 #include <Python.h>
 #include <datetime.h>

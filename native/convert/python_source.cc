@@ -5,12 +5,15 @@
 #include <datetime.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "interp/error.h"
+#include "convert/sink.h"
+#include "interp/gil.h"
+#include "interp/js_ref.h"
 #include "interp/ref.h"
 
 namespace coloop::convert {

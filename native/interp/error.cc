@@ -5,6 +5,10 @@
 
 #include <string>
 
+#include "base/result.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
+
 namespace coloop::interp {
 
 Owned TakeException(const Gil&) {

@@ -3,6 +3,10 @@
 
 #include <Python.h>
 
+#include <string>
+
+#include "base/result.h"
+
 #ifndef _WIN32
 #include <dlfcn.h>
 #endif
@@ -16,8 +20,9 @@ namespace coloop::interp {
 
 namespace {
 
-// site runs only after the flags for loading extensions are set (a .pth file may import one). A thread
-// that computes gives the GIL up after half a millisecond: it is what JavaScript waits for it then.
+// site runs only after the flags for loading extensions are set (a .pth file may import one). A
+// thread that computes gives the GIL up after half a millisecond: it is what JavaScript waits for
+// it then.
 constexpr const char* kFinishStart = R"(
 import sys
 def run_site(dlopen_flags):
@@ -147,9 +152,9 @@ finally:
 void ShutDownThreads(const Gil& gil) {
   const Owned globals(PyDict_New());
   if (globals) PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins());
-  const Owned done(globals ? PyRun_String(kShutDownThreads, Py_file_input, globals.get(),
-                                          globals.get())
-                           : nullptr);
+  const Owned done(globals
+                       ? PyRun_String(kShutDownThreads, Py_file_input, globals.get(), globals.get())
+                       : nullptr);
   if (!done) ReportUnlessInterrupted(gil);
 }
 

@@ -3,13 +3,19 @@
 
 #include <Python.h>
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <mutex>
+#include <thread>
 #include <utility>
+#include <vector>
 
+#include "base/result.h"
 #include "interp/error.h"
+#include "interp/gil.h"
 #include "interp/ref.h"
 
 namespace coloop::interp {

@@ -1,8 +1,12 @@
 // JavaScript's memory as an exporter of the buffer protocol (PEP 3118).
 #include <Python.h>
 
+#include <cstddef>
+
 #include "base/counters.h"
+#include "interp/gil.h"
 #include "interp/js_ref.h"
+#include "interp/ref.h"
 
 namespace coloop::interp {
 

@@ -4,10 +4,16 @@
 #include <Python.h>
 #include <structmember.h>
 
-#include <new>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 
 #include "base/check.h"
 #include "base/counters.h"
+#include "base/host.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
 
 namespace coloop::interp {
 

@@ -3,8 +3,13 @@
 
 #include <Python.h>
 
+#include <cstddef>
+#include <cstdint>
+
 #include "base/counters.h"
 #include "interp/error.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
 
 namespace coloop::interp {
 

@@ -4,9 +4,11 @@
 #include <Python.h>
 #include <structmember.h>
 
-#include <iterator>
+#include <cstddef>
 
 #include "base/check.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
 
 namespace coloop::loop {
 

@@ -3,12 +3,17 @@
 
 #include <Python.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "base/counters.h"
-#include "interp/error.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
 #include "loop/handle.h"
 #include "loop/running.h"
 #include "loop/task.h"

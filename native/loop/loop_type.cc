@@ -3,10 +3,15 @@
 
 #include <cerrno>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "interp/error.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
 #include "loop/handle.h"
+#include "loop/host.h"
 #include "loop/loop.h"
 #include "loop/running.h"
 #include "loop/task.h"

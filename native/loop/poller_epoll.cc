@@ -5,9 +5,13 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
 #include <utility>
 
 #include "base/counters.h"
+#include "interp/ref.h"
 #include "loop/poller.h"
 
 namespace coloop::loop {

@@ -5,11 +5,14 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
 
 #include "interp/error.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
 #include "loop/host.h"
 #include "loop/loop.h"
 

@@ -3,10 +3,13 @@
 
 #include <Python.h>
 
+#include <memory>
 #include <utility>
 
+#include "base/completion.h"
 #include "interp/error.h"
-#include "loop/loop.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
 #include "loop/running.h"
 
 namespace coloop::loop {

@@ -10,10 +10,10 @@
 namespace coloop::loop {
 
 // Runs `awaitable` on `loop` and settles `completion` once. A coroutine becomes a Task in `context`
-// (null: a copy of the current one), started at once where `eager` and the version has eager tasks; a
-// Future of this loop gets a done callback. The result is the Task or Future, for cancellation. Null
-// without an exception set: it could not start, and that has settled the completion; null with one: the
-// completion was destroyed unsettled.
+// (null: a copy of the current one), started at once where `eager` and the version has eager tasks;
+// a Future of this loop gets a done callback. The result is the Task or Future, for cancellation.
+// Null without an exception set: it could not start, and that has settled the completion; null with
+// one: the completion was destroyed unsettled.
 [[nodiscard]] interp::Owned RunAwaitable(const interp::Gil& gil, _object* loop, _object* awaitable,
                                          _object* context, bool eager,
                                          std::unique_ptr<base::Completion> completion);

@@ -2,9 +2,12 @@
 #include "loop/timer_heap.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "base/counters.h"
+#include "interp/ref.h"
 
 namespace coloop::loop {
 

@@ -27,7 +27,7 @@ class TimerHeap {
   void Clear();
 
   template <typename Visit>
-  int Traverse(Visit visit) const {
+  [[nodiscard]] int Traverse(Visit visit) const {
     for (const Entry& entry : entries_) {
       const int result = visit(entry.handle.get());
       if (result != 0) return result;

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "base/counters.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
 #include "loop/host.h"
 #include "loop/loop.h"
 #include "loop/running.h"

@@ -1,5 +1,4 @@
 // base: results and counters.
-#include <string>
 
 #include "base/counters.h"
 #include "base/result.h"

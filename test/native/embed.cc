@@ -4,16 +4,19 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/result.h"
 #include "interp/interpreter.h"
 #include "interp/js_ref.h"
 #include "interp/module.h"
 #include "loop/loop.h"
 #include "sandbox/audit_hook.h"
+#include "sandbox/policy.h"
 
 namespace coloop::test {
 
 bool StartPython() {
-  const char* executable = std::getenv("COLOOP_TEST_PYTHON");
+  const char* executable = std::getenv("COLOOP_TEST_PYTHON");  // NOLINT(concurrency-mt-unsafe)
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
   if (executable == nullptr) executable = std::getenv("COLOOP_PYTHON");
   if (executable == nullptr) {
     std::fprintf(stderr, "set COLOOP_PYTHON to the interpreter to embed\n");

@@ -13,6 +13,7 @@
 #include "interp/gil.h"
 #include "interp/interrupt.h"
 #include "interp/ref.h"
+#include "loop/host.h"
 #include "test.h"
 
 namespace {

@@ -1,11 +1,12 @@
 // coloop_python: Python with `_coloop` and the sandbox, without Node. Takes -c CODE, -m MODULE or a
 // script, and their arguments.
 #include <Python.h>
+#include <signal.h>
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
-#include <string>
 
 #include "embed.h"
 #include "interp/gil.h"

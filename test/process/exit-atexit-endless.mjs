@@ -1,5 +1,6 @@
 // An exit handler that never returns is interrupted when the grace is over.
 // within: 6000
+// stderr: KeyboardInterrupt
 import { Python } from "coloop";
 
 const py = await Python.start({ exitGrace: 300 });
