@@ -32,6 +32,7 @@
 #include "interp/module.h"
 #include "interp/object.h"
 #include "interp/ref.h"
+#include "io/module_part.h"
 #include "loop/host.h"
 #include "loop/loop.h"
 #include "sandbox/audit_hook.h"
@@ -120,6 +121,7 @@ Result<void> StartProcess(const StartOptions& options) {
   interp::AddModulePart(interp::AddJsRefToModule);
   interp::AddModulePart(interp::AddJsBufferToModule);
   interp::AddModulePart(loop::AddToModule);
+  interp::AddModulePart(io::AddToModule);
   interp::AddModulePart(sandbox::AddToModule);
   interp::RegisterModule();
   interp::InterpreterConfig config = options.interpreter;

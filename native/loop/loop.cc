@@ -12,8 +12,10 @@
 
 #include "base/check.h"
 #include "base/counters.h"
+#include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
+#include "loop/channel.h"
 #include "loop/handle.h"
 #include "loop/running.h"
 #include "loop/task.h"
@@ -73,8 +75,10 @@ void Loop::Abandon(const interp::Gil& gil) {
   if (handles_ != nullptr) Close(gil, nullptr, nullptr);
 }
 
-void Loop::CallSoon(Owned handle) {
-  ready_.Push(std::move(handle));
+void Loop::CallSoon(Owned handle) { PushReady(std::move(handle), nullptr); }
+
+void Loop::PushReady(Owned object, Channel* channel) {
+  ready_.Push(std::move(object), channel);
   if (host_ == nullptr || draining_) return;
   if (OnOwnThread()) {
     ScheduleIdle();
@@ -121,6 +125,37 @@ Owned Loop::Unwatch(int fd, bool writer) {
   return handle;
 }
 
+bool Loop::Attach(int fd, Channel& channel) {
+  if (!poller_.Attach(fd, channel)) return false;
+  UpdateFromAnyThread();
+  return true;
+}
+
+void Loop::Detach(int fd, const Channel& channel, bool kernel_too) {
+  poller_.Detach(fd, channel, kernel_too);
+  UpdateFromAnyThread();
+}
+
+void Loop::Queue(Channel& channel) {
+  if (channel.queued_ || closed) return;
+  channel.queued_ = true;
+  PushReady(Owned::NewRef(channel.object()), &channel);
+}
+
+bool Loop::FlushLater(Channel& channel) {
+  if (channel.to_flush_) return true;
+  if (!in_callback_ || closed || thread_id != PyThread_get_thread_ident()) return false;
+  channel.to_flush_ = true;
+  written_.push_back(&channel);
+  Py_INCREF(channel.object());
+  return true;
+}
+
+char* Loop::Scratch() {
+  if (scratch_ == nullptr) scratch_.reset(new char[kScratchSize]);
+  return scratch_.get();
+}
+
 void Loop::Ref() {
   ++references_;
   UpdateFromAnyThread();
@@ -145,6 +180,13 @@ void Loop::CollectEvents() {
   std::vector<Poller::Event> events;
   poller_.TakeEvents(&events);
   for (const Poller::Event& event : events) {
+    Channel* channel = poller_.FindChannelFor(event);
+    if (channel != nullptr) {
+      channel->Note((event.readable ? Channel::kReadable : 0U) |
+                    (event.writable ? Channel::kWritable : 0U) |
+                    (event.hung_up ? Channel::kHungUp : 0U));
+      Queue(*channel);
+    }
     for (const bool writer : {false, true}) {
       if (!(writer ? event.writable : event.readable)) continue;
       _object* handle = poller_.FindFor(event, writer);
@@ -201,12 +243,59 @@ bool Loop::RunHandle(const interp::Gil& gil, _object* handle) {
   return ReportFailure(gil, self_, handle);
 }
 
+bool Loop::ReportChannelFailure(const interp::Gil& gil, const Channel& channel) {
+  if (host_ == nullptr && (PyErr_ExceptionMatches(PyExc_SystemExit) != 0 ||
+                           PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0)) {
+    return false;
+  }
+  return ReportFailure(gil, self_, channel.object());
+}
+
+bool Loop::RunChannel(const interp::Gil& gil, Channel& channel) {
+  channel.queued_ = false;
+  if (!debug) return channel.Run(gil) || ReportChannelFailure(gil, channel);
+  const double start = Now();
+  const bool ran = channel.Run(gil) || ReportChannelFailure(gil, channel);
+  if (!ran || closed) return ran;
+  const Owned done(
+      PyObject_CallMethod(self_, "_warn_if_slow", "Od", channel.object(), Now() - start));
+  if (!done) interp::ReportUnraisable(gil, self_);
+  return true;
+}
+
+// What the callback wrote goes out together.
+bool Loop::FlushWritten(const interp::Gil& gil) {
+  std::vector<Channel*> written;
+  written.swap(written_);
+  bool stays = true;
+  for (Channel* channel : written) {
+    const Owned object(channel->object());
+    channel->to_flush_ = false;
+    if (!channel->Flush(gil) && !ReportChannelFailure(gil, *channel)) stays = false;
+  }
+  return stays;
+}
+
+// The same after a callback that leaves the loop: what it raised stays the exception.
+bool Loop::FlushAfter(const interp::Gil& gil, bool stays) {
+  if (stays) return FlushWritten(gil);
+  const Owned exception = interp::TakeException(gil);
+  if (!FlushWritten(gil)) PyErr_Clear();
+  interp::RaiseException(gil, exception.get());
+  return false;
+}
+
 bool Loop::RunGenerations(const interp::Gil& gil) {
   std::uint64_t start = 0;  // the clock is read only where there is more than a little to run
   for (int generation = 1;; ++generation) {
     for (std::size_t count = ready_.size(); count > 0; --count) {
-      const Owned handle = ready_.Pop();
-      if (!RunHandle(gil, handle.get())) return false;
+      const ReadyItem item = ready_.Pop();
+      in_callback_ = true;
+      bool stays = item.channel != nullptr ? RunChannel(gil, *item.channel)
+                                           : RunHandle(gil, item.object.get());
+      if (!written_.empty()) stays = FlushAfter(gil, stays);
+      in_callback_ = false;
+      if (!stays) return false;
       if (closed) return true;
       if (host_ == nullptr || count % kClockEvery != 0) continue;
       // A long generation is cut on a hosted loop: JavaScript has its turn, the rest comes after
@@ -271,13 +360,24 @@ int Loop::Traverse(int (*visit)(_object*, void*), void* argument) const {
     const int result = each(ready_.At(i));
     if (result != 0) return result;
   }
+  for (const Channel* channel : written_) {
+    const int result = each(channel->object());
+    if (result != 0) return result;
+  }
   const int timers = timers_.Traverse(each);
   return timers != 0 ? timers : poller_.Traverse(each);
 }
 
 void Loop::Clear(const interp::Gil&) {
   while (!ready_.empty()) {
-    const Owned dropped = ready_.Pop();
+    const ReadyItem dropped = ready_.Pop();
+    if (dropped.channel != nullptr) dropped.channel->queued_ = false;
+  }
+  std::vector<Channel*> written;
+  written.swap(written_);
+  for (Channel* channel : written) {
+    const Owned dropped(channel->object());
+    channel->to_flush_ = false;
   }
   timers_.Clear();
   poller_.Clear();

@@ -14,8 +14,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "interp/gil.h"
 #include "interp/ref.h"
@@ -26,6 +28,7 @@
 
 namespace coloop::loop {
 
+class Channel;
 struct UvHandles;
 
 class Loop {
@@ -75,6 +78,19 @@ class Loop {
     return poller_.Find(fd, writer) != nullptr;
   }
 
+  // Serves `fd` by a channel; see Poller. False with errno set.
+  [[nodiscard]] bool Attach(int fd, Channel& channel);
+  void Detach(int fd, const Channel& channel, bool kernel_too);
+  void WatchWritable(int fd, bool on) { poller_.WatchWritable(fd, on); }
+  [[nodiscard]] Channel* FindChannel(int fd) const { return poller_.FindChannel(fd); }
+  // Runs it when its turn comes; once, however often it is queued until then.
+  void Queue(Channel& channel);
+  // True if a callback of this loop runs on this thread: Flush will be called when it returns.
+  [[nodiscard]] bool FlushLater(Channel& channel);
+  // Room for reads, kScratchSize bytes, until the next callback.
+  [[nodiscard]] char* Scratch();
+  static constexpr std::size_t kScratchSize = 256U * 1024U;  // as asyncio's max_size
+
   // Work in flight that libuv does not know of keeps the host alive.
   void Ref();
   void Unref();  // one for each Ref
@@ -101,6 +117,11 @@ class Loop {
   void CollectEvents();
   bool RunGenerations(const interp::Gil& gil);
   bool RunHandle(const interp::Gil& gil, _object* handle);
+  bool RunChannel(const interp::Gil& gil, Channel& channel);
+  bool FlushWritten(const interp::Gil& gil);
+  bool FlushAfter(const interp::Gil& gil, bool stays);
+  bool ReportChannelFailure(const interp::Gil& gil, const Channel& channel);
+  void PushReady(interp::Owned object, Channel* channel);
   bool RunBatch(const interp::Gil& gil);
   bool Checkpoint();
   // Static: the batch may end the loop itself.
@@ -118,6 +139,9 @@ class Loop {
   ReadyQueue ready_;
   TimerHeap timers_;
   Poller poller_;
+  std::vector<Channel*> written_;  // to flush; each object has a reference
+  bool in_callback_ = false;
+  std::unique_ptr<char[]> scratch_;
   std::int64_t references_ = 0;
   bool draining_ = false;
   bool idle_ = false;

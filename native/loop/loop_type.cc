@@ -10,6 +10,7 @@
 #include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
+#include "loop/channel.h"
 #include "loop/handle.h"
 #include "loop/host.h"
 #include "loop/loop.h"
@@ -266,6 +267,14 @@ PyObject* Watched(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   return PyBool_FromLong(Get(self).Watched(fd, writer) ? 1 : 0);
 }
 
+// _channel(fd) -> the transport or acceptor that serves it, or None
+PyObject* ChannelOf(PyObject* self, PyObject* number) {
+  const long fd = PyLong_AsLong(number);
+  if (fd == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  const Channel* channel = Get(self).FindChannel(static_cast<int>(fd));
+  return Owned::NewRef(channel != nullptr ? channel->object() : Py_None).release();
+}
+
 PyObject* Ref(PyObject* self, PyObject*) {
   Get(self).Ref();
   Py_RETURN_NONE;
@@ -305,6 +314,7 @@ PyMethodDef methods[] = {
     {"_watch", AsMethod(Watch), METH_FASTCALL, "Watches a descriptor; the handle before, or None."},
     {"_unwatch", AsMethod(Unwatch), METH_FASTCALL, "Ends a watch; its handle, or None."},
     {"_watched", AsMethod(Watched), METH_FASTCALL, "Whether a descriptor is watched."},
+    {"_channel", ChannelOf, METH_O, "What serves a descriptor, or None."},
     {"_ref", Ref, METH_NOARGS, "Work in flight keeps the host alive."},
     {"_unref", Unref, METH_NOARGS, "Undoes one _ref."},
     {nullptr, nullptr, 0, nullptr},

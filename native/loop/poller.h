@@ -1,7 +1,7 @@
-// Readiness of descriptors: one level-triggered epoll of our own, nested in the uv loop by a single
-// uv_poll_t on its descriptor. So all that is ready comes as one batch, a descriptor that is closed
-// while it is watched cannot leave libuv's table stale, and no descriptor's blocking mode is
-// changed.
+// Readiness of descriptors: one epoll of our own, nested in the uv loop by a single uv_poll_t on
+// its descriptor. Watches are level-triggered, those of channels edge-triggered. So all that is
+// ready comes as one batch, a descriptor that is closed while it is watched cannot leave libuv's
+// table stale, and no descriptor's blocking mode is changed.
 //
 // The kernel watches what a descriptor stands for, not its number: closed while a duplicate lives,
 // it goes on reporting, and can no longer be taken out. So each watch has a serial number that its
@@ -17,6 +17,8 @@
 
 namespace coloop::loop {
 
+class Channel;
+
 class Poller {
  public:
   struct Event {
@@ -24,6 +26,7 @@ class Poller {
     std::uint32_t serial;
     bool readable;
     bool writable;
+    bool hung_up;
   };
 
   Poller() = default;
@@ -45,12 +48,22 @@ class Poller {
   // The handle of one direction, borrowed; null if there is none. GIL held.
   [[nodiscard]] _object* Find(int fd, bool writer) const;
 
+  // Serves `fd` by a channel, for reading; the one that had it is dropped. False with errno set.
+  // GIL held.
+  [[nodiscard]] bool Attach(int fd, Channel& channel);
+  // Also for writing, or no more: reports at once if it is writable.
+  void WatchWritable(int fd, bool on);
+  // `kernel_too`: false when the descriptor, which nobody else has, is closed next.
+  void Detach(int fd, const Channel& channel, bool kernel_too);
+  [[nodiscard]] Channel* FindChannel(int fd) const;
+
   // Notes what is ready, without waiting. GIL not needed.
   void Note();
   [[nodiscard]] bool has_events() const { return !events_.empty(); }
   void TakeEvents(std::vector<Event>* events) { events_.swap(*events); }
   // The handle that an event is for, borrowed; null if its watch is gone. GIL held.
   [[nodiscard]] _object* FindFor(const Event& event, bool writer);
+  [[nodiscard]] Channel* FindChannelFor(const Event& event) const;
   // After a batch of events: true when those of watches that are gone do not end.
   [[nodiscard]] bool NeedsRenewal();
   // Makes the epoll anew behind the same descriptor, while libuv does not watch that.
@@ -59,7 +72,7 @@ class Poller {
   template <typename Visit>
   int Traverse(Visit visit) const {
     for (const auto& [fd, watch] : watches_) {
-      for (const interp::Owned* handle : {&watch.reader, &watch.writer}) {
+      for (const interp::Owned* handle : {&watch.reader, &watch.writer, &watch.channel_object}) {
         if (!*handle) continue;
         const int result = visit(handle->get());
         if (result != 0) return result;
@@ -73,14 +86,24 @@ class Poller {
     interp::Owned reader;
     interp::Owned writer;
     std::uint32_t serial = 0;
+    Channel* channel = nullptr;
+    interp::Owned channel_object;
+    bool channel_writes = false;
   };
 
-  [[nodiscard]] bool Add(int fd, std::uint32_t serial, bool reader, bool writer) const;
-  [[nodiscard]] bool Control(int operation, int fd, std::uint32_t serial, bool reader,
-                             bool writer) const;
+  using Watches = std::unordered_map<int, Watch>;
+
+  // What the kernel is to report of a watch.
+  [[nodiscard]] static std::uint32_t EventsOf(const Watch& watch);
+  [[nodiscard]] bool Add(int fd, std::uint32_t serial, std::uint32_t events) const;
+  [[nodiscard]] bool Control(int operation, int fd, std::uint32_t serial,
+                             std::uint32_t events) const;
+  // Brings the kernel to `events`. False with errno set.
+  [[nodiscard]] bool Update(int fd, Watch& watch, std::uint32_t events);
+  void Shrink(Watches::iterator found, bool kernel_too);
 
   int epoll_ = -1;
-  std::unordered_map<int, Watch> watches_;
+  Watches watches_;
   std::vector<Event> events_;
   std::uint32_t last_serial_ = 0;
   bool stray_ = false;     // the batch has an event of a watch that is gone

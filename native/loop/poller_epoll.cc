@@ -12,6 +12,7 @@
 
 #include "base/counters.h"
 #include "interp/ref.h"
+#include "loop/channel.h"
 #include "loop/poller.h"
 
 namespace coloop::loop {
@@ -35,41 +36,56 @@ void Poller::Close() {
 }
 
 void Poller::Clear() {
-  std::unordered_map<int, Watch> dropped;
+  Watches dropped;
   dropped.swap(watches_);
   base::CountLive(base::Live::kWatch, -static_cast<std::int64_t>(dropped.size()));
   events_.clear();
+  for (const auto& [fd, watch] : dropped) {
+    if (watch.channel != nullptr) watch.channel->Dropped();
+  }
 }
 
-bool Poller::Control(int operation, int fd, std::uint32_t serial, bool reader, bool writer) const {
+std::uint32_t Poller::EventsOf(const Watch& watch) {
+  std::uint32_t events = (watch.reader ? EPOLLIN : 0U) | (watch.writer ? EPOLLOUT : 0U);
+  if (watch.channel != nullptr) {
+    events |= EPOLLIN | EPOLLRDHUP | EPOLLET | (watch.channel_writes ? EPOLLOUT : 0U);
+  }
+  return events;
+}
+
+bool Poller::Control(int operation, int fd, std::uint32_t serial, std::uint32_t events) const {
   epoll_event event{};
-  event.events = (reader ? EPOLLIN : 0U) | (writer ? EPOLLOUT : 0U);
+  event.events = events;
   event.data.u64 = std::uint64_t{serial} << 32U | static_cast<std::uint32_t>(fd);
   return epoll_ctl(epoll_, operation, fd, &event) == 0;
 }
 
-bool Poller::Add(int fd, std::uint32_t serial, bool reader, bool writer) const {
-  if (Control(EPOLL_CTL_ADD, fd, serial, reader, writer)) return true;
+bool Poller::Add(int fd, std::uint32_t serial, std::uint32_t events) const {
+  if (Control(EPOLL_CTL_ADD, fd, serial, events)) return true;
   // Known to the kernel, not to us: a duplicate of a descriptor that was closed while watched.
-  return errno == EEXIST && Control(EPOLL_CTL_MOD, fd, serial, reader, writer);
+  return errno == EEXIST && Control(EPOLL_CTL_MOD, fd, serial, events);
+}
+
+bool Poller::Update(int fd, Watch& watch, std::uint32_t events) {
+  const bool known = watch.serial != 0;
+  if (known && Control(EPOLL_CTL_MOD, fd, watch.serial, events)) return true;
+  if (known && errno != ENOENT) return false;  // else: closed, and its number used again
+  const std::uint32_t serial = last_serial_ + 1;
+  if (!Add(fd, serial, events)) return false;
+  last_serial_ = serial;
+  if (!known) base::CountLive(base::Live::kWatch, 1);
+  watch.serial = serial;
+  return true;
 }
 
 bool Poller::Set(int fd, bool writer, interp::Owned handle, interp::Owned* previous) {
-  const auto found = watches_.find(fd);
-  const bool known = found != watches_.end();
-  const bool reads = !writer || (known && found->second.reader);
-  const bool writes = writer || (known && found->second.writer);
-  std::uint32_t serial = known ? found->second.serial : 0;
-  if (!known || !Control(EPOLL_CTL_MOD, fd, serial, reads, writes)) {
-    if (known && errno != ENOENT) return false;  // else: closed, and its number used again
-    serial = ++last_serial_;
-    if (!Add(fd, serial, reads, writes)) return false;
+  const auto [found, added] = watches_.try_emplace(fd);
+  Watch& watch = found->second;
+  if (!Update(fd, watch, EventsOf(watch) | (writer ? EPOLLOUT : EPOLLIN))) {
+    if (added) watches_.erase(found);
+    return false;
   }
-  if (!known) base::CountLive(base::Live::kWatch, 1);
-  Watch& watch = known ? found->second : watches_[fd];
-  watch.serial = serial;
-  interp::Owned& slot = writer ? watch.writer : watch.reader;
-  *previous = std::exchange(slot, std::move(handle));
+  *previous = std::exchange(writer ? watch.writer : watch.reader, std::move(handle));
   return true;
 }
 
@@ -78,17 +94,65 @@ interp::Owned Poller::Remove(int fd, bool writer) {
   if (found == watches_.end()) return interp::Owned();
   Watch& watch = found->second;
   interp::Owned handle = std::move(writer ? watch.writer : watch.reader);
-  if (!handle) return handle;
-  if (watch.reader || watch.writer) {
-    // A closed descriptor has left the kernel's set by itself.
-    (void)Control(EPOLL_CTL_MOD, fd, watch.serial, static_cast<bool>(watch.reader),
-                  static_cast<bool>(watch.writer));
-  } else {
-    epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
-    watches_.erase(found);
-    base::CountLive(base::Live::kWatch, -1);
-  }
+  if (handle) Shrink(found, true);
   return handle;
+}
+
+// Something was taken out of the watch.
+void Poller::Shrink(Watches::iterator found, bool kernel_too) {
+  Watch& watch = found->second;
+  const std::uint32_t events = EventsOf(watch);
+  // A closed descriptor has left the kernel's set by itself.
+  if (events != 0) {
+    if (kernel_too) (void)Control(EPOLL_CTL_MOD, found->first, watch.serial, events);
+    return;
+  }
+  if (kernel_too) epoll_ctl(epoll_, EPOLL_CTL_DEL, found->first, nullptr);
+  watches_.erase(found);
+  base::CountLive(base::Live::kWatch, -1);
+}
+
+bool Poller::Attach(int fd, Channel& channel) {
+  const auto [found, added] = watches_.try_emplace(fd);
+  Watch& watch = found->second;
+  Channel* previous = std::exchange(watch.channel, &channel);
+  if (!Update(fd, watch, EventsOf(watch))) {
+    watch.channel = previous;
+    if (added) watches_.erase(found);
+    return false;
+  }
+  watch.channel_writes = false;
+  const interp::Owned dropped =
+      std::exchange(watch.channel_object, interp::Owned::NewRef(channel.object()));
+  if (previous != nullptr) previous->Dropped();
+  return true;
+}
+
+void Poller::WatchWritable(int fd, bool on) {
+  const auto found = watches_.find(fd);
+  if (found == watches_.end()) return;
+  Watch& watch = found->second;
+  watch.channel_writes = on;
+  (void)Control(EPOLL_CTL_MOD, fd, watch.serial, EventsOf(watch));
+}
+
+void Poller::Detach(int fd, const Channel& channel, bool kernel_too) {
+  const auto found = watches_.find(fd);
+  if (found == watches_.end() || found->second.channel != &channel) return;
+  const interp::Owned dropped = std::move(found->second.channel_object);
+  found->second.channel = nullptr;
+  Shrink(found, kernel_too);
+}
+
+Channel* Poller::FindChannel(int fd) const {
+  const auto found = watches_.find(fd);
+  return found == watches_.end() ? nullptr : found->second.channel;
+}
+
+Channel* Poller::FindChannelFor(const Event& event) const {
+  const auto found = watches_.find(event.fd);
+  if (found == watches_.end() || found->second.serial != event.serial) return nullptr;
+  return found->second.channel;
 }
 
 _object* Poller::Find(int fd, bool writer) const {
@@ -120,7 +184,7 @@ void Poller::Renew() {
   close(fresh);
   for (const auto& [fd, watch] : watches_) {
     // Fails for a descriptor that was closed: nothing reports for it any more.
-    (void)Add(fd, watch.serial, static_cast<bool>(watch.reader), static_cast<bool>(watch.writer));
+    (void)Add(fd, watch.serial, EventsOf(watch));
   }
 }
 
@@ -132,7 +196,9 @@ void Poller::Note() {
     // As the selectors module: an error or a hang-up wakes both directions.
     events_.push_back(Event{static_cast<int>(event.data.u64 & 0xFFFFFFFFU),
                             static_cast<std::uint32_t>(event.data.u64 >> 32U),
-                            (event.events & ~EPOLLOUT) != 0, (event.events & ~EPOLLIN) != 0});
+                            (event.events & ~EPOLLOUT) != 0,
+                            (event.events & ~(EPOLLIN | EPOLLRDHUP)) != 0,
+                            (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0});
   }
 }
 

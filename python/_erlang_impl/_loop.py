@@ -8,23 +8,30 @@ from asyncio's UNIX selector loop, whose selector and self-pipe are never made: 
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import selectors
+import socket
 import sys
 import threading
 import warnings
 import weakref
-from asyncio import base_events, format_helpers
+from asyncio import base_events, constants, format_helpers, sslproto, trsock
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import _coloop
+
+from ._transport import StreamTransport
 
 _T = TypeVar("_T")
 
 # asyncio's private parts, which its stubs do not have.
 _private: Any = base_events
 _helpers: Any = format_helpers
+_sslproto: Any = sslproto
+
+_OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _DRIVEN_BY_NODE = (
     "this loop is driven by Node.js: it runs whenever JavaScript does. Await the coroutine in an "
@@ -88,6 +95,8 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
         # Not SelectorEventLoop's own: it would make a selector and a self-pipe.
         base_events.BaseEventLoop.__init__(self)
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self._lent: set[StreamTransport] = set()  # their descriptor is used by sendfile()
+        self._listening: dict[int, tuple[Callable[[], Any], socket.socket, Any, int]] = {}
         self._unix_server_sockets: dict[Any, int] = {}
         self._signal_handlers: dict[int, Any] = {}
         self._selector = _Selector(self)
@@ -164,10 +173,14 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
 
     # Running callbacks
 
-    def _report_failure(self, handle: asyncio.Handle, exception: BaseException) -> None:
+    def _report_failure(self, handle: Any, exception: BaseException) -> None:
         """What Handle._run does with an exception of its callback."""
         if not self._hosted and isinstance(exception, (SystemExit, KeyboardInterrupt)):
             raise exception
+        if not isinstance(handle, asyncio.Handle):
+            message = f"Exception in callback of {handle!r}"
+            self.call_exception_handler({"message": message, "exception": exception})
+            return
         callback = _helpers._format_callback_source(handle._callback, handle._args)
         context = {
             "message": f"Exception in callback {callback}",
@@ -191,6 +204,11 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
                 )
         finally:
             self._current_handle = None
+
+    def _warn_if_slow(self, channel: Any, duration: float) -> None:
+        """Debug mode: the callbacks of a transport took so many seconds."""
+        if duration >= self.slow_callback_duration:
+            _private.logger.warning("Executing %r took %.3f seconds", channel, duration)
 
     def _checkpoint(self) -> None:
         """Python code, so that an exception that was set for this thread is raised here."""
@@ -227,6 +245,134 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
             return False
         handle.cancel()
         return True
+
+    # Transports
+
+    def _make_socket_transport(
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+    ) -> StreamTransport:
+        return StreamTransport(self, sock, protocol, waiter, extra, server)
+
+    def _make_ssl_transport(
+        self,
+        rawsock: socket.socket,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+        **timeouts: Any,
+    ) -> Any:
+        tls = _sslproto.SSLProtocol(
+            self, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts
+        )
+        StreamTransport(self, rawsock, tls, extra=extra, server=server)
+        return tls._app_transport
+
+    def _ensure_fd_no_transport(self, fd: Any) -> None:
+        transport = self._channel(_descriptor(fd))
+        if transport is None or transport in self._lent or isinstance(transport, _coloop.Acceptor):
+            return
+        if not transport.is_closing():
+            raise RuntimeError(f"File descriptor {fd!r} is used by transport {transport!r}")
+
+    async def _sendfile_native(
+        self, transport: StreamTransport, file: Any, offset: int, count: int | None
+    ) -> int:
+        resume_reading = transport.is_reading()
+        transport.pause_reading()
+        await transport._make_empty_waiter()
+        self._lent.add(transport)
+        try:
+            sock: Any = transport._sock
+            return await self.sock_sendfile(sock, file, offset, count, fallback=False)
+        finally:
+            self._lent.discard(transport)
+            transport._reset_empty_waiter()
+            if resume_reading:
+                transport.resume_reading()
+
+    # Servers
+
+    def _start_serving(
+        self,
+        protocol_factory: Callable[[], Any],
+        sock: socket.socket,
+        sslcontext: Any = None,
+        server: Any = None,
+        backlog: int = 100,
+        *timeouts: Any,
+    ) -> None:
+        if sslcontext:
+            inherited: Any = super()
+            inherited._start_serving(protocol_factory, sock, sslcontext, server, backlog, *timeouts)
+            return
+        self._check_closed()
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            # Accepted connections inherit it (Linux, tcp(7)).
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        descriptor = _descriptor(sock)
+        _coloop.Acceptor(self, descriptor, protocol_factory, StreamTransport, server, backlog)
+        self._listening[descriptor] = (protocol_factory, sock, server, backlog)
+
+    def _stop_serving(self, sock: socket.socket) -> None:
+        self._stop_accepting(sock.fileno())
+        inherited: Any = super()
+        inherited._stop_serving(sock)
+
+    def _stop_accepting(self, descriptor: int) -> None:
+        self._listening.pop(descriptor, None)
+        acceptor = self._channel(descriptor)
+        if isinstance(acceptor, _coloop.Acceptor):
+            acceptor.stop()
+
+    def _accept_failed(self, acceptor: _coloop.Acceptor, exception: OSError) -> None:
+        """What _accept_connection does with an error of accept()."""
+        protocol_factory, sock, server, backlog = self._listening[acceptor.fd]
+        if exception.errno not in _OUT_OF_RESOURCES:
+            raise exception
+        self.call_exception_handler(
+            {
+                "message": "socket.accept() out of system resource",
+                "exception": exception,
+                "socket": trsock.TransportSocket(sock),
+            }
+        )
+        self._stop_accepting(sock.fileno())
+        self.call_later(
+            constants.ACCEPT_RETRY_DELAY, self._serve_again, protocol_factory, sock, server, backlog
+        )
+
+    def _serve_again(
+        self, protocol_factory: Callable[[], Any], sock: socket.socket, server: Any, backlog: int
+    ) -> None:
+        if sock.fileno() >= 0:
+            self._start_serving(protocol_factory, sock, None, server, backlog)
+
+    def _connect_failed(self, exception: BaseException, protocol: Any) -> None:
+        """An accepted connection got no transport, or no protocol."""
+        if not self._debug:
+            return
+        context = {
+            "message": "Error on transport creation for incoming connection",
+            "exception": exception,
+        }
+        if protocol is not None:
+            context["protocol"] = protocol
+        self.call_exception_handler(context)
+
+    def _log_accepted(self, server: Any, transport: StreamTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        _private.logger.debug("%r got a new connection from %r: %r", server, peer, transport._sock)
 
     # Work that libuv does not see keeps a hosted loop alive
 

@@ -30,16 +30,17 @@ interface Layer {
 
 const lower = ["interp", "base"];
 
-/** src → bridge → { context, loop, sandbox, convert } → interp → base. */
+/** src → bridge → { context, io → loop, sandbox, convert } → interp → base. */
 const layers: Readonly<Record<string, Layer>> = {
   base: { includes: [], apis: [] },
   interp: { includes: ["base"], apis: ["python"] },
   convert: { includes: lower, apis: ["python", "node"] },
   sandbox: { includes: lower, apis: ["python"] },
   loop: { includes: lower, apis: ["python", "uv"] },
+  io: { includes: ["loop", ...lower], apis: ["python"] },
   context: { includes: lower, apis: ["python", "uv"] },
   bridge: {
-    includes: ["context", "loop", "sandbox", "convert", ...lower],
+    includes: ["context", "io", "loop", "sandbox", "convert", ...lower],
     apis: ["node", "uv"],
   },
   loader: { includes: ["base"], apis: ["node"] },

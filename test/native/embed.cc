@@ -8,6 +8,7 @@
 #include "interp/interpreter.h"
 #include "interp/js_ref.h"
 #include "interp/module.h"
+#include "io/module_part.h"
 #include "loop/loop.h"
 #include "sandbox/audit_hook.h"
 #include "sandbox/policy.h"
@@ -26,6 +27,7 @@ bool StartPython() {
   interp::AddModulePart(interp::AddJsRefToModule);
   interp::AddModulePart(interp::AddJsBufferToModule);
   interp::AddModulePart(loop::AddToModule);
+  interp::AddModulePart(io::AddToModule);
   interp::AddModulePart(sandbox::AddToModule);
   interp::RegisterModule();
   interp::InterpreterConfig config;

@@ -1,0 +1,46 @@
+#include "io/module_part.h"
+
+#include <Python.h>
+
+#include "interp/gil.h"
+#include "io/acceptor.h"
+#include "io/names.h"
+#include "io/stream_type.h"
+
+namespace coloop::io {
+
+namespace {
+MethodNames names{};
+}  // namespace
+
+bool InitNames(const interp::Gil&) {
+  const struct {
+    PyObject** name;
+    const char* text;
+  } all[] = {
+      {&names.connection_made, "connection_made"},
+      {&names.connection_lost, "connection_lost"},
+      {&names.data_received, "data_received"},
+      {&names.eof_received, "eof_received"},
+      {&names.get_buffer, "get_buffer"},
+      {&names.buffer_updated, "buffer_updated"},
+      {&names.pause_writing, "pause_writing"},
+      {&names.resume_writing, "resume_writing"},
+      {&names.close, "close"},
+      {&names.fail_empty_waiter, "_fail_empty_waiter"},
+  };
+  for (const auto& each : all) {
+    *each.name = PyUnicode_InternFromString(each.text);
+    if (*each.name == nullptr) return false;
+  }
+  names.minus_one = PyLong_FromLong(-1);
+  return names.minus_one != nullptr;
+}
+
+const MethodNames& Names() { return names; }
+
+bool AddToModule(const interp::Gil& gil, PyObject* module) {
+  return InitNames(gil) && AddStreamType(gil, module) && AddAcceptorType(gil, module);
+}
+
+}  // namespace coloop::io

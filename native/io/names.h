@@ -1,0 +1,29 @@
+// Interned names of the methods that transports call.
+#pragma once
+
+struct _object;
+
+namespace coloop::interp {
+class Gil;
+}
+
+namespace coloop::io {
+
+struct MethodNames {
+  _object* connection_made;
+  _object* connection_lost;
+  _object* data_received;
+  _object* eof_received;
+  _object* get_buffer;
+  _object* buffer_updated;
+  _object* pause_writing;
+  _object* resume_writing;
+  _object* close;
+  _object* fail_empty_waiter;
+  _object* minus_one;  // what get_buffer is called with
+};
+
+[[nodiscard]] bool InitNames(const interp::Gil& gil);
+[[nodiscard]] const MethodNames& Names();
+
+}  // namespace coloop::io

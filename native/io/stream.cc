@@ -1,0 +1,420 @@
+#include "io/stream.h"
+
+#include <Python.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <utility>
+
+#include "interp/error.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
+#include "io/names.h"
+#include "loop/channel.h"
+#include "loop/handle.h"
+#include "loop/loop.h"
+
+namespace coloop::io {
+
+using interp::Gil;
+using interp::Owned;
+
+namespace {
+
+// A read that brings this much is followed by one straight into the bytes object: below glibc's
+// threshold for mmap, so that its memory is used again.
+constexpr std::size_t kManyBytes = 32U * 1024U;
+constexpr std::size_t kDirectBytes = 112U * 1024U;
+// Writes that wait for the end of their callback; more than this goes out at once.
+constexpr std::size_t kMaxDeferred = 64U * 1024U;
+constexpr std::size_t kVectors = 64;
+
+bool Leaves() {
+  return PyErr_ExceptionMatches(PyExc_SystemExit) != 0 ||
+         PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
+}
+
+bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+
+}  // namespace
+
+Stream::Stream(PyObject* transport, PyObject* loop, loop::Loop& native, int descriptor)
+    : Channel(transport), fd(descriptor), loop_object(Owned::NewRef(loop)), loop_(native) {}
+
+bool Stream::CallLater(const Gil& gil, const char* method, PyObject* argument) {
+  const Owned callback(PyObject_GetAttrString(object(), method));
+  if (!callback) return false;
+  Owned handle =
+      loop::MakeHandle(gil, loop_object.get(), callback.get(), &argument, 1, nullptr, loop_.debug);
+  if (!handle) return false;
+  loop_.CallSoon(std::move(handle));
+  return true;
+}
+
+bool Stream::Start(const Gil& gil, PyObject* waiter) {
+  if (loop_.closed) {
+    PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+    return false;
+  }
+  context_ = Owned(PyContext_CopyCurrent());
+  const Owned made(PyObject_GetAttr(protocol.get(), Names().connection_made));
+  if (!context_ || !made) return false;
+  PyObject* self = object();
+  Owned handle =
+      loop::MakeHandle(gil, loop_object.get(), made.get(), &self, 1, nullptr, loop_.debug);
+  if (!handle) return false;
+  loop_.CallSoon(std::move(handle));
+  starting_ = true;
+  loop_.Queue(*this);
+  return waiter == nullptr || CallLater(gil, "_wake_waiter", waiter);
+}
+
+// Reading starts when connection_made has been called.
+bool Stream::Begin(const Gil&) {
+  starting_ = false;
+  if (lost || closing) return true;
+  if (!loop_.Attach(fd, *this)) {
+    PyErr_SetFromErrno(PyExc_OSError);
+    return false;
+  }
+  attached_ = true;
+  // What was sent before that and found the descriptor full.
+  if (blocked_) loop_.WatchWritable(fd, true);
+  return true;
+}
+
+void Stream::Detach() {
+  if (!attached_) return;
+  attached_ = false;
+  // A descriptor that only this transport has leaves the kernel's set when it is closed.
+  loop_.Detach(fd, *this, static_cast<bool>(socket));
+}
+
+void Stream::Note(unsigned events) {
+  if ((events & kReadable) != 0) readable_ = true;
+  if ((events & kWritable) != 0) writable_ = true;
+  if ((events & kHungUp) != 0) {
+    hung_up_ = true;
+    readable_ = true;
+  }
+}
+
+bool Stream::Run(const Gil& gil) {
+  if (starting_) return Begin(gil);
+  if (PyContext_Enter(context_.get()) != 0) return false;
+  bool done = true;
+  if (readable_) done = ReadReady(gil);
+  if (done && std::exchange(writable_, false) && blocked_) done = WriteReady(gil);
+  if (done) return PyContext_Exit(context_.get()) == 0;
+  const Owned exception = interp::TakeException(gil);
+  if (PyContext_Exit(context_.get()) != 0) PyErr_Clear();
+  interp::RaiseException(gil, exception.get());
+  return false;
+}
+
+bool Stream::Flush(const Gil& gil) { return lost || SendPending(gil); }
+
+// The exception that is set ends the transport, as asyncio's _fatal_error.
+bool Stream::Fail(const Gil& gil, const char* message) {
+  if (Leaves()) return false;
+  const Owned exception = interp::TakeException(gil);
+  const Owned done(PyObject_CallMethod(object(), "_fatal_error", "Os", exception.get(), message));
+  return static_cast<bool>(done);
+}
+
+bool Stream::Log(const Gil&, const char* format) {
+  if (!loop_.debug) return true;
+  const Owned logged(PyObject_CallMethod(object(), "_log", "s", format));
+  return static_cast<bool>(logged);
+}
+
+// Reading
+
+bool Stream::ReadReady(const Gil& gil) {
+  if (lost_writes > 0 || closing || paused) return true;
+  if (!(buffered_ ? ReadIntoBuffer(gil) : ReadData(gil))) return false;
+  // One read a turn, as asyncio: others have theirs.
+  if (readable_ && is_reading()) loop_.Queue(*this);
+  return true;
+}
+
+// Edge-triggered: after a short read nothing is left, and news comes as an event.
+void Stream::NoteRead(std::size_t got, std::size_t room) {
+  if (got < room && !hung_up_) readable_ = false;
+  many_ = got >= kManyBytes;
+}
+
+bool Stream::ReadFailed(const Gil& gil, int error) {
+  if (error == EINTR) return true;
+  if (WouldBlock(error)) {
+    readable_ = false;
+    return true;
+  }
+  readable_ = false;
+  errno = error;
+  PyErr_SetFromErrno(PyExc_OSError);
+  return Fail(gil, "Fatal read error on socket transport");
+}
+
+bool Stream::ReadData(const Gil& gil) {
+  const std::size_t room = many_ ? kDirectBytes : loop::Loop::kScratchSize;
+  PyObject* data = nullptr;
+  if (many_) {
+    data = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(room));
+    if (data == nullptr) return Fail(gil, "Fatal read error on socket transport");
+  }
+  char* into = many_ ? PyBytes_AS_STRING(data) : loop_.Scratch();
+  const ssize_t got = recv(fd, into, room, MSG_DONTWAIT);
+  if (got <= 0) {
+    const int error = errno;
+    Py_XDECREF(data);
+    return got == 0 ? OnEof(gil) : ReadFailed(gil, error);
+  }
+  if (data != nullptr) {
+    if (_PyBytes_Resize(&data, got) != 0) return Fail(gil, "Fatal read error on socket transport");
+  } else {
+    data = PyBytes_FromStringAndSize(into, got);
+    if (data == nullptr) return Fail(gil, "Fatal read error on socket transport");
+  }
+  const Owned bytes(data);
+  NoteRead(static_cast<std::size_t>(got), room);
+  const Owned to = Owned::NewRef(protocol.get());
+  const Owned done(PyObject_CallMethodOneArg(to.get(), Names().data_received, data));
+  return done || Fail(gil, "Fatal error: protocol.data_received() call failed.");
+}
+
+bool Stream::ReadIntoBuffer(const Gil& gil) {
+  const Owned to = Owned::NewRef(protocol.get());
+  const Owned buffer(PyObject_CallMethodOneArg(to.get(), Names().get_buffer, Names().minus_one));
+  if (!buffer) return Fail(gil, "Fatal error: protocol.get_buffer() call failed.");
+  const Py_ssize_t length = PyObject_Size(buffer.get());
+  if (length == 0) {
+    PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
+  }
+  if (length <= 0) return Fail(gil, "Fatal error: protocol.get_buffer() call failed.");
+  Py_buffer view;
+  if (PyObject_GetBuffer(buffer.get(), &view, PyBUF_WRITABLE) != 0) {
+    return Fail(gil, "Fatal read error on socket transport");
+  }
+  const auto room = static_cast<std::size_t>(view.len);
+  const ssize_t got = recv(fd, view.buf, room, MSG_DONTWAIT);
+  const int error = errno;
+  PyBuffer_Release(&view);
+  if (got < 0) return ReadFailed(gil, error);
+  if (got == 0) return OnEof(gil);
+  NoteRead(static_cast<std::size_t>(got), room);
+  const Owned count(PyLong_FromSsize_t(got));
+  if (!count) return Fail(gil, "Fatal error: protocol.buffer_updated() call failed.");
+  const Owned done(PyObject_CallMethodOneArg(to.get(), Names().buffer_updated, count.get()));
+  return done || Fail(gil, "Fatal error: protocol.buffer_updated() call failed.");
+}
+
+bool Stream::OnEof(const Gil& gil) {
+  readable_ = false;
+  if (!Log(gil, "%r received EOF")) return false;
+  const Owned to = Owned::NewRef(protocol.get());
+  const Owned keep_open(PyObject_CallMethodNoArgs(to.get(), Names().eof_received));
+  const int keep = keep_open ? PyObject_IsTrue(keep_open.get()) : -1;
+  if (keep < 0) return Fail(gil, "Fatal error: protocol.eof_received() call failed.");
+  return keep != 0 || Close(gil);
+}
+
+bool Stream::PauseReading(const Gil& gil) {
+  if (!is_reading()) return true;
+  paused = true;
+  return Log(gil, "%r pauses reading");
+}
+
+bool Stream::ResumeReading(const Gil& gil) {
+  if (closing || !paused) return true;
+  paused = false;
+  // What came meanwhile was noted; what a full read left behind is there without an event.
+  if (readable_ && attached_) loop_.Queue(*this);
+  return Log(gil, "%r resumes reading");
+}
+
+void Stream::SetProtocol(PyObject* value, bool buffered) {
+  protocol = Owned::NewRef(value);
+  buffered_ = buffered;
+  connected = true;
+}
+
+// Writing
+
+bool Stream::Write(const Gil& gil, Owned bytes) {
+  const bool waits = blocked_ || !buffer_.empty();
+  buffer_.Append(std::move(bytes));
+  if (blocked_) return MaybePause(gil);
+  if (buffer_.size() <= kMaxDeferred && (waits || loop_.FlushLater(*this))) return true;
+  return Send(gil) && (buffer_.empty() || MaybePause(gil));
+}
+
+bool Stream::Send(const Gil& gil) {
+  std::array<iovec, kVectors> vectors;
+  while (!buffer_.empty()) {
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = buffer_.Fill(vectors.data(), kVectors);
+    const ssize_t sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) {
+      buffer_.Consume(static_cast<std::size_t>(sent));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (WouldBlock(errno)) {
+      blocked_ = true;
+      if (attached_) loop_.WatchWritable(fd, true);
+      return true;
+    }
+    PyErr_SetFromErrno(PyExc_OSError);
+    buffer_.Clear();
+    const Owned exception = interp::TakeException(gil);
+    interp::RaiseException(gil, exception.get());
+    if (!Fail(gil, "Fatal write error on socket transport")) return false;
+    if (!empty_waiter) return true;
+    const Owned waiter = Owned::NewRef(empty_waiter.get());
+    const Owned set(PyObject_CallMethod(waiter.get(), "set_exception", "O", exception.get()));
+    return static_cast<bool>(set);
+  }
+  return true;
+}
+
+bool Stream::WriteReady(const Gil& gil) {
+  if (lost_writes > 0) return true;
+  blocked_ = false;
+  if (!Send(gil)) return false;
+  if (lost_writes > 0) return true;
+  if (!MaybeResume(gil)) return false;  // may write more
+  if (!SendPending(gil)) return false;
+  if (blocked_ || lost_writes > 0 || !buffer_.empty()) return true;
+  loop_.WatchWritable(fd, false);
+  if (empty_waiter) {
+    const Owned waiter = Owned::NewRef(empty_waiter.get());
+    const Owned set(PyObject_CallMethod(waiter.get(), "set_result", "O", Py_None));
+    if (!set) return false;
+  }
+  if (closing) return LoseConnection(gil, Py_None);
+  if (eof) shutdown(fd, SHUT_WR);
+  return true;
+}
+
+bool Stream::MaybePause(const Gil& gil) {
+  if (protocol_paused || buffer_.size() <= high_water) return true;
+  protocol_paused = true;
+  const Owned to = Owned::NewRef(protocol.get());
+  const Owned done(PyObject_CallMethodNoArgs(to.get(), Names().pause_writing));
+  if (done) return true;
+  if (Leaves()) return false;
+  const Owned exception = interp::TakeException(gil);
+  const Owned told(PyObject_CallMethod(object(), "_flow_control_failed", "sO",
+                                       "protocol.pause_writing() failed", exception.get()));
+  return static_cast<bool>(told);
+}
+
+bool Stream::MaybeResume(const Gil& gil) {
+  if (!protocol_paused || buffer_.size() > low_water) return true;
+  protocol_paused = false;
+  const Owned to = Owned::NewRef(protocol.get());
+  const Owned done(PyObject_CallMethodNoArgs(to.get(), Names().resume_writing));
+  if (done) return true;
+  if (Leaves()) return false;
+  const Owned exception = interp::TakeException(gil);
+  const Owned told(PyObject_CallMethod(object(), "_flow_control_failed", "sO",
+                                       "protocol.resume_writing() failed", exception.get()));
+  return static_cast<bool>(told);
+}
+
+bool Stream::WriteEof(const Gil& gil) {
+  if (closing || eof) return true;
+  if (!SendPending(gil)) return false;
+  eof = true;
+  if (!buffer_.empty() || lost_writes > 0) return true;
+  if (shutdown(fd, SHUT_WR) == 0) return true;
+  PyErr_SetFromErrno(PyExc_OSError);
+  return false;
+}
+
+// Closing
+
+bool Stream::Close(const Gil& gil) {
+  if (closing) return true;
+  if (!SendPending(gil)) return false;
+  if (closing) return true;  // that failed
+  closing = true;
+  if (!buffer_.empty()) return true;
+  ++lost_writes;
+  Detach();
+  return CallLater(gil, "_call_connection_lost", Py_None);
+}
+
+bool Stream::ForceClose(const Gil& gil, PyObject* exception) {
+  if (lost_writes > 0) return true;
+  const bool sent = SendPending(gil);  // as if each write had gone out at once
+  if (!sent || lost_writes > 0) return sent;
+  buffer_.Clear();
+  closing = true;
+  ++lost_writes;
+  Detach();
+  return CallLater(gil, "_call_connection_lost", exception);
+}
+
+Owned Stream::TakeSocket() {
+  Detach();
+  const int descriptor = std::exchange(fd, -1);
+  if (!socket && descriptor >= 0) close(descriptor);
+  return std::move(socket);
+}
+
+bool Stream::LoseConnection(const Gil& gil, PyObject* exception) {
+  if (lost) return true;
+  lost = true;
+  lost_writes = lost_writes > 0 ? lost_writes : 1;
+  bool called = true;
+  if (connected) {
+    const Owned to = Owned::NewRef(protocol.get());
+    const Owned done(PyObject_CallMethodOneArg(to.get(), Names().connection_lost, exception));
+    called = static_cast<bool>(done);
+  }
+  const Owned raised = called ? Owned() : interp::TakeException(gil);
+  const Owned socket_object = TakeSocket();
+  const Owned last_protocol = std::move(protocol);
+  const Owned last_server = std::move(server);
+  bool ended = true;
+  if (socket_object) {
+    const Owned closed(PyObject_CallMethodNoArgs(socket_object.get(), Names().close));
+    ended = static_cast<bool>(closed);
+  }
+  if (last_server && ended) {
+    const Owned detached(PyObject_CallMethod(object(), "_detach_server", "O", last_server.get()));
+    ended = static_cast<bool>(detached);
+  }
+  if (empty_waiter && ended) {
+    const Owned told(PyObject_CallMethodNoArgs(object(), Names().fail_empty_waiter));
+    ended = static_cast<bool>(told);
+  }
+  if (called) return ended;
+  if (!ended) PyErr_Clear();
+  interp::RaiseException(gil, raised.get());
+  return false;
+}
+
+int Stream::Traverse(int (*visit)(PyObject*, void*), void* argument) const {
+  for (const Owned* each : {&loop_object, &protocol, &socket, &server, &empty_waiter, &context_}) {
+    if (!*each) continue;
+    const int result = visit(each->get(), argument);
+    if (result != 0) return result;
+  }
+  return 0;
+}
+
+void Stream::ClearReferences() {
+  protocol.reset();
+  server.reset();
+  empty_waiter.reset();
+}
+
+}  // namespace coloop::io

@@ -1,0 +1,104 @@
+// The I/O of a stream transport over a TCP or UNIX socket: asyncio's _SelectorSocketTransport on a
+// channel of the loop, with its order of callbacks, its flow control and its texts.
+//
+// Writes of one callback go out together when it returns. Whatever asks how much is not sent yet
+// sends first, so that the difference does not show.
+#pragma once
+
+#include <cstddef>
+
+#include "interp/gil.h"
+#include "interp/ref.h"
+#include "io/address.h"
+#include "io/write_buffer.h"
+#include "loop/channel.h"
+#include "loop/loop.h"
+
+namespace coloop::io {
+
+class Stream final : public loop::Channel {
+ public:
+  Stream(_object* transport, _object* loop_object, loop::Loop& loop, int fd);
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream() override = default;
+
+  // Queues connection_made and the start of reading, and the waiter's wake-up after them. False
+  // with an exception set.
+  [[nodiscard]] bool Start(const interp::Gil& gil, _object* waiter);
+
+  void Note(unsigned events) override;
+  [[nodiscard]] bool Run(const interp::Gil& gil) override;
+  [[nodiscard]] bool Flush(const interp::Gil& gil) override;
+  void Dropped() override { attached_ = false; }
+
+  // asyncio's methods. Those that can fail return false with an exception set.
+  void SetProtocol(_object* protocol, bool buffered);
+  [[nodiscard]] bool Write(const interp::Gil& gil, interp::Owned bytes);
+  [[nodiscard]] bool WriteEof(const interp::Gil& gil);
+  [[nodiscard]] bool Close(const interp::Gil& gil);
+  [[nodiscard]] bool ForceClose(const interp::Gil& gil, _object* exception);
+  [[nodiscard]] bool LoseConnection(const interp::Gil& gil, _object* exception);
+  [[nodiscard]] bool MaybePause(const interp::Gil& gil);
+  [[nodiscard]] bool SendPending(const interp::Gil& gil) {
+    return blocked_ || buffer_.empty() || Send(gil);
+  }
+  [[nodiscard]] bool PauseReading(const interp::Gil& gil);
+  [[nodiscard]] bool ResumeReading(const interp::Gil& gil);
+  [[nodiscard]] bool is_reading() const { return !closing && !paused; }
+  [[nodiscard]] bool is_writing() const { return blocked_; }
+  [[nodiscard]] std::size_t pending() const { return buffer_.size(); }
+
+  int Traverse(int (*visit)(_object*, void*), void* argument) const;
+  void ClearReferences();
+  // Closes the descriptor, unless a socket object does. The socket object is returned.
+  [[nodiscard]] interp::Owned TakeSocket();
+
+  int fd;
+  interp::Owned loop_object;
+  interp::Owned protocol;
+  interp::Owned socket;  // a socket.socket; null until somebody asks for it
+  interp::Owned server;
+  interp::Owned empty_waiter;
+  Address name;
+  Address peer;
+  std::size_t high_water = 64U * 1024U;  // asyncio's _FlowControlMixin
+  std::size_t low_water = 16U * 1024U;
+  long lost_writes = 0;  // asyncio's _conn_lost
+  bool connected = false;
+  bool closing = false;
+  bool paused = false;
+  bool eof = false;
+  bool lost = false;  // connection_lost was called
+  bool protocol_paused = false;
+
+ private:
+  [[nodiscard]] bool Begin(const interp::Gil& gil);
+  [[nodiscard]] bool ReadReady(const interp::Gil& gil);
+  [[nodiscard]] bool ReadData(const interp::Gil& gil);
+  [[nodiscard]] bool ReadIntoBuffer(const interp::Gil& gil);
+  [[nodiscard]] bool ReadFailed(const interp::Gil& gil, int error);
+  [[nodiscard]] bool OnEof(const interp::Gil& gil);
+  [[nodiscard]] bool WriteReady(const interp::Gil& gil);
+  [[nodiscard]] bool Send(const interp::Gil& gil);
+  [[nodiscard]] bool MaybeResume(const interp::Gil& gil);
+  [[nodiscard]] bool Fail(const interp::Gil& gil, const char* message);
+  [[nodiscard]] bool CallLater(const interp::Gil& gil, const char* method, _object* argument);
+  [[nodiscard]] bool Log(const interp::Gil& gil, const char* format);  // in debug mode
+  void NoteRead(std::size_t got, std::size_t room);
+  void Detach();
+
+  loop::Loop& loop_;
+  interp::Owned context_;
+  WriteBuffer buffer_;
+  bool buffered_ = false;  // a BufferedProtocol
+  bool attached_ = false;  // the poller has it
+  bool starting_ = false;  // connection_made is queued, reading is not started
+  bool readable_ = false;  // there may be something to read
+  bool writable_ = false;  // an event said so, not looked at yet
+  bool hung_up_ = false;   // the peer's end came, or an error: a short read is not the last
+  bool blocked_ = false;   // waits for the descriptor to become writable
+  bool many_ = false;      // the last read brought much
+};
+
+}  // namespace coloop::io

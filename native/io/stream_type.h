@@ -1,0 +1,19 @@
+// The Python type `_coloop.Stream`, asyncio.Transport's native heir.
+#pragma once
+
+#include "interp/gil.h"
+#include "interp/ref.h"
+#include "io/address.h"
+
+namespace coloop::io {
+
+// Makes the type. False with an exception set.
+[[nodiscard]] bool AddStreamType(const interp::Gil& gil, _object* module);
+
+// A transport of class `type` (a subclass) for an accepted descriptor, which it owns from then on,
+// also when this fails; started. Null with an exception set.
+[[nodiscard]] interp::Owned AcceptStream(const interp::Gil& gil, _object* type, _object* loop,
+                                         int fd, const Address& peer, _object* protocol,
+                                         _object* server);
+
+}  // namespace coloop::io

@@ -1,0 +1,44 @@
+// A descriptor that native code serves: a transport, a listening socket. The poller notes what it
+// is ready for, edge-triggered; the loop comes to it in the order of its ready queue, as it comes
+// to the handles of watches.
+//
+// It is part of a Python object, which the poller, the ready queue and the list of those to flush
+// hold while they have it.
+#pragma once
+
+#include "interp/gil.h"
+
+struct _object;
+
+namespace coloop::loop {
+
+class Channel {
+ public:
+  enum Event : unsigned { kReadable = 1, kWritable = 2, kHungUp = 4 };
+
+  explicit Channel(_object* object) : object_(object) {}
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+  virtual ~Channel() = default;
+
+  [[nodiscard]] _object* object() const { return object_; }
+
+  // What the poller saw, more than one Event at a time. GIL held.
+  virtual void Note(unsigned events) = 0;
+  // The loop has come to it. False with an exception set: it was not handled, and leaves an owned
+  // loop when it is a SystemExit or a KeyboardInterrupt.
+  [[nodiscard]] virtual bool Run(const interp::Gil& gil) = 0;
+  // The callback that wrote to it has returned. As Run.
+  [[nodiscard]] virtual bool Flush(const interp::Gil& gil) = 0;
+  // The poller has dropped it: its loop was closed, or another channel took the descriptor.
+  virtual void Dropped() = 0;
+
+ private:
+  friend class Loop;
+
+  _object* object_;  // borrowed
+  bool queued_ = false;
+  bool to_flush_ = false;
+};
+
+}  // namespace coloop::loop
