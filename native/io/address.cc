@@ -2,7 +2,6 @@
 
 #include <Python.h>
 #include <arpa/inet.h>
-#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

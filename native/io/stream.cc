@@ -27,15 +27,24 @@ namespace {
 
 // A read that brings this much is followed by one straight into the bytes object: below glibc's
 // threshold for mmap, so that its memory is used again.
-constexpr std::size_t kManyBytes = 32U * 1024U;
-constexpr std::size_t kDirectBytes = 112U * 1024U;
+constexpr std::size_t kManyBytes = std::size_t{32} * 1024;
+constexpr std::size_t kDirectBytes = std::size_t{112} * 1024;
 // Writes that wait for the end of their callback; more than this goes out at once.
-constexpr std::size_t kMaxDeferred = 64U * 1024U;
+constexpr std::size_t kMaxDeferred = std::size_t{64} * 1024;
 constexpr std::size_t kVectors = 64;
 
 bool Leaves() {
   return PyErr_ExceptionMatches(PyExc_SystemExit) != 0 ||
          PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
+}
+
+ssize_t SendVectors(int fd, iovec* vectors, std::size_t count) {
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (count == 1) return send(fd, vectors->iov_base, vectors->iov_len, kFlags);
+  msghdr message{};
+  message.msg_iov = vectors;
+  message.msg_iovlen = count;
+  return sendmsg(fd, &message, kFlags);
 }
 
 bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
@@ -256,10 +265,8 @@ bool Stream::Write(const Gil& gil, Owned bytes) {
 bool Stream::Send(const Gil& gil) {
   std::array<iovec, kVectors> vectors;
   while (!buffer_.empty()) {
-    msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = buffer_.Fill(vectors.data(), kVectors);
-    const ssize_t sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const std::size_t count = buffer_.Fill(vectors.data(), kVectors);
+    const ssize_t sent = SendVectors(fd, vectors.data(), count);
     if (sent >= 0) {
       buffer_.Consume(static_cast<std::size_t>(sent));
       continue;

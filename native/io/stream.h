@@ -62,8 +62,8 @@ class Stream final : public loop::Channel {
   interp::Owned empty_waiter;
   Address name;
   Address peer;
-  std::size_t high_water = 64U * 1024U;  // asyncio's _FlowControlMixin
-  std::size_t low_water = 16U * 1024U;
+  std::size_t high_water = std::size_t{64} * 1024;  // asyncio's _FlowControlMixin
+  std::size_t low_water = std::size_t{16} * 1024;
   long lost_writes = 0;  // asyncio's _conn_lost
   bool connected = false;
   bool closing = false;

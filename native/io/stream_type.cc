@@ -1,7 +1,7 @@
 #include "io/stream_type.h"
 
 #include <Python.h>
-#include <netinet/in.h>
+#include <netinet/in.h>  // NOLINT(misc-include-cleaner): IPPROTO_TCP
 #include <netinet/tcp.h>
 #include <structmember.h>
 #include <sys/socket.h>

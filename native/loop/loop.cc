@@ -17,6 +17,7 @@
 #include "interp/ref.h"
 #include "loop/channel.h"
 #include "loop/handle.h"
+#include "loop/ready_queue.h"
 #include "loop/running.h"
 #include "loop/task.h"
 #include "loop/uv_handles.h"
@@ -40,9 +41,15 @@ double Loop::Now() { return static_cast<double>(MonotonicNanoseconds()) / 1e9; }
 bool Loop::Open(_object* self, LoopHost* host) {
   self_ = self;
   if (!poller_.Open()) return false;
-  handles_ = UvHandles::Open(*this, host, poller_.descriptor());
-  if (handles_ == nullptr) return false;
+  if (host != nullptr) {
+    handles_ = UvHandles::Open(*this, *host, poller_.descriptor());
+    if (handles_ == nullptr) {
+      poller_.Close();
+      return false;
+    }
+  }
   host_ = host;
+  opened_ = true;
   thread_ = std::this_thread::get_id();
   base::CountLive(base::Live::kLoop, 1);
   closed = false;
@@ -50,29 +57,31 @@ bool Loop::Open(_object* self, LoopHost* host) {
 }
 
 void Loop::Close(const interp::Gil& gil, void (*on_closed)(void*), void* data) {
-  UvHandles* handles = TakeHandles();
+  UvHandles* handles = EndWakes();
   Clear(gil);
-  handles->Close(on_closed, data);
+  if (handles != nullptr) handles->Close(on_closed, data);
   poller_.Close();
 }
 
 void Loop::CloseHandles(void (*on_closed)(void*), void* data) {
-  TakeHandles()->Close(on_closed, data);
+  EndWakes()->Close(on_closed, data);
   poller_.Close();
 }
 
-UvHandles* Loop::TakeHandles() {
-  COLOOP_CHECK(handles_ != nullptr);
+// Nobody wakes it from here on. Its uv handles, if it is hosted.
+UvHandles* Loop::EndWakes() {
+  COLOOP_CHECK(opened_);
   closed = true;
   thread_id = 0;
   base::CountLive(base::Live::kLoop, -1);
   const std::lock_guard<std::mutex> lock(wake_mutex_);
+  opened_ = false;
   return std::exchange(handles_, nullptr);
 }
 
 void Loop::Abandon(const interp::Gil& gil) {
   self_ = nullptr;
-  if (handles_ != nullptr) Close(gil, nullptr, nullptr);
+  if (opened_) Close(gil, nullptr, nullptr);
 }
 
 void Loop::CallSoon(Owned handle) { PushReady(std::move(handle), nullptr); }
@@ -100,12 +109,13 @@ void Loop::TimerCancelled() {
 void Loop::CallSoonThreadsafe(Owned handle) {
   // The queue needs no lock of its own: Python calls this with the GIL held.
   ready_.Push(std::move(handle));
-  Wake();
+  // An owned loop that does not wait looks at its queue before it does.
+  if (host_ != nullptr || polling_) Wake();
 }
 
 void Loop::Wake() {
   const std::lock_guard<std::mutex> lock(wake_mutex_);
-  if (handles_ != nullptr) handles_->Wake();
+  if (opened_) poller_.Wake();
 }
 
 void Loop::Interrupt() {
@@ -176,29 +186,37 @@ void Loop::UpdateFromAnyThread() {
   Wake();
 }
 
-void Loop::CollectEvents() {
-  std::vector<Poller::Event> events;
-  poller_.TakeEvents(&events);
-  for (const Poller::Event& event : events) {
-    Channel* channel = poller_.FindChannelFor(event);
-    if (channel != nullptr) {
-      channel->Note((event.readable ? Channel::kReadable : 0U) |
-                    (event.writable ? Channel::kWritable : 0U) |
-                    (event.hung_up ? Channel::kHungUp : 0U));
-      Queue(*channel);
-    }
-    for (const bool writer : {false, true}) {
-      if (!(writer ? event.writable : event.readable)) continue;
-      _object* handle = poller_.FindFor(event, writer);
-      if (handle == nullptr) continue;
-      if (IsCancelled(handle)) {
-        const Owned dropped = Unwatch(event.fd, writer);
-      } else {
-        ready_.Push(Owned::NewRef(handle));
-      }
-    }
+void Loop::CollectHandle(int fd, bool writer, _object* handle) {
+  if (IsCancelled(handle)) {
+    const Owned dropped = Unwatch(fd, writer);
+  } else {
+    ready_.Push(Owned::NewRef(handle));
   }
-  if (poller_.NeedsRenewal()) handles_->RenewPoll(poller_);
+}
+
+void Loop::CollectEvents() {
+  // By index: a handle that is dropped may run Python, which may close the loop.
+  for (std::size_t i = 0; i < poller_.events().size(); ++i) {
+    const Poller::Event event = poller_.events()[i];
+    const Poller::Found found = poller_.Find(event);
+    if (found.channel != nullptr) {
+      found.channel->Note((event.readable ? Channel::kReadable : 0U) |
+                          (event.writable ? Channel::kWritable : 0U) |
+                          (event.hung_up ? Channel::kHungUp : 0U));
+      Queue(*found.channel);
+    }
+    if (found.reader != nullptr) CollectHandle(event.fd, false, found.reader);
+    if (found.writer == nullptr) continue;
+    _object* writer = found.reader != nullptr ? poller_.Find(event).writer : found.writer;
+    if (writer != nullptr) CollectHandle(event.fd, true, writer);
+  }
+  poller_.ClearEvents();
+  if (!poller_.NeedsRenewal()) return;
+  if (handles_ != nullptr) {
+    handles_->RenewPoll(poller_);
+  } else {
+    poller_.Renew();
+  }
 }
 
 // Everything that is due becomes ready: descriptors, timers.
@@ -265,10 +283,11 @@ bool Loop::RunChannel(const interp::Gil& gil, Channel& channel) {
 
 // What the callback wrote goes out together.
 bool Loop::FlushWritten(const interp::Gil& gil) {
-  std::vector<Channel*> written;
-  written.swap(written_);
   bool stays = true;
-  for (Channel* channel : written) {
+  // What a flush calls may write again.
+  while (!written_.empty()) {
+    Channel* channel = written_.back();
+    written_.pop_back();
     const Owned object(channel->object());
     channel->to_flush_ = false;
     if (!channel->Flush(gil) && !ReportChannelFailure(gil, *channel)) stays = false;
@@ -319,19 +338,29 @@ bool Loop::RunBatch(const interp::Gil& gil) {
 }
 
 void Loop::PollOnce(const interp::Gil& gil) {
-  const bool wait = ready_.empty() && !stopping;
-  if (!wait) {
-    handles_->Run(false);
+  if (!ready_.empty() || stopping) {
+    poller_.Note();
     return;
   }
   ArmTimer();
+  polling_ = true;  // with the GIL held: whoever queues something from now on sees it
   {
     const interp::GilRelease release(gil);
-    handles_->Run(true);
+    poller_.Note(true);
+    polling_ = false;
   }
-  if (!idle_) return;
-  idle_ = false;
-  handles_->SetIdle(false);
+}
+
+// Before a poll. An earlier time that it is set for already only wakes the loop in vain.
+void Loop::ArmTimer() {
+  if (timers_.live() == 0) {
+    armed_for_ = kNever;
+    return;
+  }
+  const double first = timers_.first();
+  if (first == armed_for_ || (armed_for_ < first && armed_for_ > Now())) return;
+  armed_for_ = first;
+  if (first != kNever) poller_.SetTimer(first);
 }
 
 // An exception that another thread sets for this one is raised by Python code only.

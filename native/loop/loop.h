@@ -2,8 +2,8 @@
 //
 // Hosted: its handles sit on the host's uv loop. prepare and check run what is ready, idle keeps
 // the poll at zero while callbacks are left, and what was noted during the poll is served as one
-// batch under one GIL acquisition. Owned: a private uv loop, run by the thread that calls
-// run_forever.
+// batch under one GIL acquisition. Owned: run by the thread that calls run_forever, which waits on
+// the poller itself; libuv has no part in it.
 //
 // The Python object owns it. Its methods are for the loop's own thread, but for CallSoonThreadsafe
 // and Wake. Programs do call others from elsewhere, which asyncio lets pass: what touches libuv is
@@ -41,17 +41,17 @@ class Loop {
   // The native loop of an instance of _coloop.Loop; null for anything else.
   [[nodiscard]] static Loop* From(const interp::Gil& gil, _object* object);
 
-  // Opens the uv handles: on the host's loop, or with null on a private one. False when libuv
-  // refused.
+  // Opens the poller, and with a host the handles on its uv loop. False with errno set.
   [[nodiscard]] bool Open(_object* self, LoopHost* host);
-  // Drops everything queued and closes the handles; `closed` runs when libuv has let go of them.
+  // Drops everything queued and closes the handles; `closed` runs when libuv has let go of those of
+  // a hosted loop.
   void Close(const interp::Gil& gil, void (*closed)(void*), void* data);
   // Past the exit sequence, without the GIL: only the handles are closed.
   void CloseHandles(void (*closed)(void*), void* data);
   // The Python object is gone.
   void Abandon(const interp::Gil& gil);
 
-  [[nodiscard]] bool opened() const { return handles_ != nullptr; }
+  [[nodiscard]] bool opened() const { return opened_; }
   [[nodiscard]] bool hosted() const { return host_ != nullptr; }
   [[nodiscard]] bool draining() const { return draining_; }
   [[nodiscard]] bool HasReady() const { return !ready_.empty() || stale_; }
@@ -89,7 +89,7 @@ class Loop {
   [[nodiscard]] bool FlushLater(Channel& channel);
   // Room for reads, kScratchSize bytes, until the next callback.
   [[nodiscard]] char* Scratch();
-  static constexpr std::size_t kScratchSize = 256U * 1024U;  // as asyncio's max_size
+  static constexpr std::size_t kScratchSize = std::size_t{256} * 1024;  // as asyncio's max_size
 
   // Work in flight that libuv does not know of keeps the host alive.
   void Ref();
@@ -111,10 +111,11 @@ class Loop {
  private:
   friend struct UvHandles;
 
-  [[nodiscard]] UvHandles* TakeHandles();
+  [[nodiscard]] UvHandles* EndWakes();
   [[nodiscard]] bool OnOwnThread() const { return std::this_thread::get_id() == thread_; }
   void CollectReady();
   void CollectEvents();
+  void CollectHandle(int fd, bool writer, _object* handle);
   bool RunGenerations(const interp::Gil& gil);
   bool RunHandle(const interp::Gil& gil, _object* handle);
   bool RunChannel(const interp::Gil& gil, Channel& channel);
@@ -126,7 +127,6 @@ class Loop {
   bool Checkpoint();
   // Static: the batch may end the loop itself.
   static void HostedTurn(UvHandles& handles);
-  static void OnTimer(UvHandles& handles);
   void ArmTimer();
   void ScheduleIdle();
   void UpdateReferences();
@@ -135,7 +135,8 @@ class Loop {
 
   _object* self_ = nullptr;  // borrowed
   LoopHost* host_ = nullptr;
-  UvHandles* handles_ = nullptr;  // owned by libuv's close callbacks
+  bool opened_ = false;
+  UvHandles* handles_ = nullptr;  // hosted only; owned by libuv's close callbacks
   ReadyQueue ready_;
   TimerHeap timers_;
   Poller poller_;
@@ -145,11 +146,12 @@ class Loop {
   std::int64_t references_ = 0;
   bool draining_ = false;
   bool idle_ = false;
-  double armed_for_ = kNever;             // the time the uv timer was last started for
+  double armed_for_ = kNever;             // the time that the poller's timer was last set for
   std::thread::id thread_;                // the host's; an owned loop may move
   std::atomic<bool> stale_{false};        // another thread changed what libuv must be told of
   std::atomic<bool> interrupted_{false};  // Python's own checks are due
-  std::mutex wake_mutex_;                 // guards the wake handle against Close
+  std::atomic<bool> polling_{false};      // owned: waits, or is about to
+  std::mutex wake_mutex_;                 // guards waking against Close
 
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 };

@@ -8,6 +8,7 @@
 // events carry; those of others are dropped, and if they do not end, the epoll is made anew.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
@@ -57,13 +58,22 @@ class Poller {
   void Detach(int fd, const Channel& channel, bool kernel_too);
   [[nodiscard]] Channel* FindChannel(int fd) const;
 
-  // Notes what is ready, without waiting. GIL not needed.
-  void Note();
+  // Notes what is ready, after waiting for it or without. GIL not needed.
+  void Note(bool wait = false);
+  // The next poll, or the one that waits now, returns. Any thread, GIL not needed.
+  void Wake();
+  // A poll returns at that time of Loop::Now(), to the nanosecond, and not before.
+  void SetTimer(double when);
   [[nodiscard]] bool has_events() const { return !events_.empty(); }
-  void TakeEvents(std::vector<Event>* events) { events_.swap(*events); }
-  // The handle that an event is for, borrowed; null if its watch is gone. GIL held.
-  [[nodiscard]] _object* FindFor(const Event& event, bool writer);
-  [[nodiscard]] Channel* FindChannelFor(const Event& event) const;
+  [[nodiscard]] const std::vector<Event>& events() const { return events_; }
+  void ClearEvents() { events_.clear(); }
+  // Whom an event is for: nobody if its watch is gone. All borrowed. GIL held.
+  struct Found {
+    _object* reader = nullptr;
+    _object* writer = nullptr;
+    Channel* channel = nullptr;
+  };
+  [[nodiscard]] Found Find(const Event& event);
   // After a batch of events: true when those of watches that are gone do not end.
   [[nodiscard]] bool NeedsRenewal();
   // Makes the epoll anew behind the same descriptor, while libuv does not watch that.
@@ -102,7 +112,13 @@ class Poller {
   [[nodiscard]] bool Update(int fd, Watch& watch, std::uint32_t events);
   void Shrink(Watches::iterator found, bool kernel_too);
 
+  // Puts a descriptor of our own in the epoll: its events say nothing but that a poll returned.
+  [[nodiscard]] bool AddOwn(int fd) const;
+
   int epoll_ = -1;
+  int wake_ = -1;
+  int timer_ = -1;
+  std::atomic<bool> woken_{false};  // since the last poll
   Watches watches_;
   std::vector<Event> events_;
   std::uint32_t last_serial_ = 0;

@@ -1,10 +1,15 @@
 // The poller on Linux.
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
@@ -21,18 +26,54 @@ namespace {
 constexpr std::size_t kBatch = 256;
 // A watch that is removed between a poll and its batch gives one stray event, not a row of them.
 constexpr int kStrayBatches = 8;
+constexpr std::uint32_t kOwnSerial = 0;  // no watch has it
 }  // namespace
 
 Poller::~Poller() { Close(); }
 
 bool Poller::Open() {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
-  return epoll_ >= 0;
+  wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (epoll_ >= 0 && wake_ >= 0 && timer_ >= 0 && AddOwn(wake_) && AddOwn(timer_)) return true;
+  const int error = errno;
+  Close();
+  errno = error;
+  return false;
 }
 
 void Poller::Close() {
-  if (epoll_ >= 0) close(epoll_);
-  epoll_ = -1;
+  for (int* fd : {&epoll_, &wake_, &timer_}) {
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+  }
+}
+
+// Edge-triggered: neither is ever read. Each write to an eventfd is an edge, each expiry of a
+// timerfd is one.
+bool Poller::AddOwn(int fd) const {
+  return Control(EPOLL_CTL_ADD, fd, kOwnSerial, EPOLLIN | EPOLLET);
+}
+
+void Poller::Wake() {
+  if (woken_.exchange(true)) return;
+  const std::uint64_t one = 1;
+  // Fails only when the counter is full, and then the poll has been woken.
+  (void)!write(wake_, &one, sizeof(one));
+}
+
+void Poller::SetTimer(double when) {
+  constexpr double kLatest = 1e9;  // seconds: decades of uptime
+  const double bounded = std::clamp(when, 1e-9, kLatest);
+  const double seconds = std::floor(bounded);
+  itimerspec spec{};
+  spec.it_value.tv_sec = static_cast<time_t>(seconds);
+  spec.it_value.tv_nsec = static_cast<long>(std::ceil((bounded - seconds) * 1e9));
+  if (spec.it_value.tv_nsec >= 1'000'000'000) {
+    spec.it_value.tv_nsec -= 1'000'000'000;
+    ++spec.it_value.tv_sec;
+  }
+  timerfd_settime(timer_, TFD_TIMER_ABSTIME, &spec, nullptr);
 }
 
 void Poller::Clear() {
@@ -149,25 +190,21 @@ Channel* Poller::FindChannel(int fd) const {
   return found == watches_.end() ? nullptr : found->second.channel;
 }
 
-Channel* Poller::FindChannelFor(const Event& event) const {
-  const auto found = watches_.find(event.fd);
-  if (found == watches_.end() || found->second.serial != event.serial) return nullptr;
-  return found->second.channel;
-}
-
 _object* Poller::Find(int fd, bool writer) const {
   const auto found = watches_.find(fd);
   if (found == watches_.end()) return nullptr;
   return writer ? found->second.writer.get() : found->second.reader.get();
 }
 
-_object* Poller::FindFor(const Event& event, bool writer) {
+Poller::Found Poller::Find(const Event& event) {
   const auto found = watches_.find(event.fd);
   if (found == watches_.end() || found->second.serial != event.serial) {
     stray_ = true;
-    return nullptr;
+    return Found();
   }
-  return writer ? found->second.writer.get() : found->second.reader.get();
+  const Watch& watch = found->second;
+  return Found{event.readable ? watch.reader.get() : nullptr,
+               event.writable ? watch.writer.get() : nullptr, watch.channel};
 }
 
 bool Poller::NeedsRenewal() {
@@ -182,17 +219,21 @@ void Poller::Renew() {
   if (fresh < 0) return;  // out of descriptors: tried again after the next strays
   dup3(fresh, epoll_, O_CLOEXEC);
   close(fresh);
+  (void)AddOwn(wake_);
+  (void)AddOwn(timer_);
   for (const auto& [fd, watch] : watches_) {
     // Fails for a descriptor that was closed: nothing reports for it any more.
     (void)Add(fd, watch.serial, EventsOf(watch));
   }
 }
 
-void Poller::Note() {
+void Poller::Note(bool wait) {
   std::array<epoll_event, kBatch> ready;
-  const int count = epoll_wait(epoll_, ready.data(), kBatch, 0);
+  const int count = epoll_wait(epoll_, ready.data(), kBatch, wait ? -1 : 0);
+  woken_ = false;  // before the loop looks at what it was woken for
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = ready[static_cast<std::size_t>(i)];
+    if (event.data.u64 >> 32U == kOwnSerial) continue;
     // As the selectors module: an error or a hang-up wakes both directions.
     events_.push_back(Event{static_cast<int>(event.data.u64 & 0xFFFFFFFFU),
                             static_cast<std::uint32_t>(event.data.u64 >> 32U),
