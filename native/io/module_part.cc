@@ -5,6 +5,7 @@
 #include "interp/gil.h"
 #include "io/acceptor.h"
 #include "io/names.h"
+#include "io/socket_channel.h"
 #include "io/stream_type.h"
 
 namespace coloop::io {
@@ -27,6 +28,11 @@ bool InitNames(const interp::Gil&) {
       {&names.pause_writing, "pause_writing"},
       {&names.resume_writing, "resume_writing"},
       {&names.close, "close"},
+      {&names.create_future, "create_future"},
+      {&names.done, "done"},
+      {&names.set_result, "set_result"},
+      {&names.set_exception, "set_exception"},
+      {&names.fileno, "fileno"},
       {&names.fail_empty_waiter, "_fail_empty_waiter"},
   };
   for (const auto& each : all) {
@@ -40,7 +46,8 @@ bool InitNames(const interp::Gil&) {
 const MethodNames& Names() { return names; }
 
 bool AddToModule(const interp::Gil& gil, PyObject* module) {
-  return InitNames(gil) && AddStreamType(gil, module) && AddAcceptorType(gil, module);
+  return InitNames(gil) && AddStreamType(gil, module) && AddAcceptorType(gil, module) &&
+         AddSocketFunctions(gil, module);
 }
 
 }  // namespace coloop::io

@@ -19,6 +19,11 @@ struct MethodNames {
   _object* pause_writing;
   _object* resume_writing;
   _object* close;
+  _object* create_future;
+  _object* done;
+  _object* set_result;
+  _object* set_exception;
+  _object* fileno;
   _object* fail_empty_waiter;
   _object* minus_one;  // what get_buffer is called with
 };

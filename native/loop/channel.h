@@ -22,6 +22,8 @@ class Channel {
   virtual ~Channel() = default;
 
   [[nodiscard]] _object* object() const { return object_; }
+  // Passive: the descriptor is somebody else's, who may also watch it; it keeps no host alive.
+  [[nodiscard]] virtual bool passive() const { return false; }
 
   // What the poller saw, more than one Event at a time. GIL held.
   virtual void Note(unsigned events) = 0;

@@ -39,7 +39,8 @@ class Poller {
   void Clear();  // drops all watches; GIL held
   void Close();  // after libuv has let go of the descriptor
   [[nodiscard]] int descriptor() const { return epoll_; }
-  [[nodiscard]] std::size_t size() const { return watches_.size(); }
+  // How many watches keep a host alive: all but those of passive channels.
+  [[nodiscard]] std::size_t active() const { return active_; }
 
   // Sets the handle of one direction; `previous` gets the one before. False with errno set, and
   // then nothing has changed. GIL held.
@@ -105,6 +106,7 @@ class Poller {
 
   // What the kernel is to report of a watch.
   [[nodiscard]] static std::uint32_t EventsOf(const Watch& watch);
+  [[nodiscard]] static bool IsActive(const Watch& watch);
   [[nodiscard]] bool Add(int fd, std::uint32_t serial, std::uint32_t events) const;
   [[nodiscard]] bool Control(int operation, int fd, std::uint32_t serial,
                              std::uint32_t events) const;
@@ -121,6 +123,7 @@ class Poller {
   std::atomic<bool> woken_{false};  // since the last poll
   Watches watches_;
   std::vector<Event> events_;
+  std::size_t active_ = 0;
   std::uint32_t last_serial_ = 0;
   bool stray_ = false;     // the batch has an event of a watch that is gone
   int stray_batches_ = 0;  // so many batches in a row had

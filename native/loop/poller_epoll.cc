@@ -81,6 +81,7 @@ void Poller::Clear() {
   dropped.swap(watches_);
   base::CountLive(base::Live::kWatch, -static_cast<std::int64_t>(dropped.size()));
   events_.clear();
+  active_ = 0;
   for (const auto& [fd, watch] : dropped) {
     if (watch.channel != nullptr) watch.channel->Dropped();
   }
@@ -88,10 +89,15 @@ void Poller::Clear() {
 
 std::uint32_t Poller::EventsOf(const Watch& watch) {
   std::uint32_t events = (watch.reader ? EPOLLIN : 0U) | (watch.writer ? EPOLLOUT : 0U);
-  if (watch.channel != nullptr) {
-    events |= EPOLLIN | EPOLLRDHUP | EPOLLET | (watch.channel_writes ? EPOLLOUT : 0U);
-  }
-  return events;
+  if (watch.channel == nullptr) return events;
+  // A passive channel does not mind to be told again and again, and handles want to be.
+  const bool edges = events == 0 || !watch.channel->passive();
+  events |= EPOLLIN | EPOLLRDHUP | (watch.channel_writes ? EPOLLOUT : 0U);
+  return edges ? events | EPOLLET : events;
+}
+
+bool Poller::IsActive(const Watch& watch) {
+  return watch.reader || watch.writer || (watch.channel != nullptr && !watch.channel->passive());
 }
 
 bool Poller::Control(int operation, int fd, std::uint32_t serial, std::uint32_t events) const {
@@ -122,10 +128,13 @@ bool Poller::Update(int fd, Watch& watch, std::uint32_t events) {
 bool Poller::Set(int fd, bool writer, interp::Owned handle, interp::Owned* previous) {
   const auto [found, added] = watches_.try_emplace(fd);
   Watch& watch = found->second;
-  if (!Update(fd, watch, EventsOf(watch) | (writer ? EPOLLOUT : EPOLLIN))) {
+  std::uint32_t events = EventsOf(watch) | (writer ? EPOLLOUT : EPOLLIN);
+  if (watch.channel != nullptr && watch.channel->passive()) events &= ~EPOLLET;
+  if (!Update(fd, watch, events)) {
     if (added) watches_.erase(found);
     return false;
   }
+  if (!IsActive(watch)) ++active_;
   *previous = std::exchange(writer ? watch.writer : watch.reader, std::move(handle));
   return true;
 }
@@ -135,7 +144,9 @@ interp::Owned Poller::Remove(int fd, bool writer) {
   if (found == watches_.end()) return interp::Owned();
   Watch& watch = found->second;
   interp::Owned handle = std::move(writer ? watch.writer : watch.reader);
-  if (handle) Shrink(found, true);
+  if (!handle) return handle;
+  if (!IsActive(watch)) --active_;
+  Shrink(found, true);
   return handle;
 }
 
@@ -156,6 +167,7 @@ void Poller::Shrink(Watches::iterator found, bool kernel_too) {
 bool Poller::Attach(int fd, Channel& channel) {
   const auto [found, added] = watches_.try_emplace(fd);
   Watch& watch = found->second;
+  const bool was_active = IsActive(watch);
   Channel* previous = std::exchange(watch.channel, &channel);
   if (!Update(fd, watch, EventsOf(watch))) {
     watch.channel = previous;
@@ -163,6 +175,8 @@ bool Poller::Attach(int fd, Channel& channel) {
     return false;
   }
   watch.channel_writes = false;
+  if (IsActive(watch)) ++active_;
+  if (was_active) --active_;
   const interp::Owned dropped =
       std::exchange(watch.channel_object, interp::Owned::NewRef(channel.object()));
   if (previous != nullptr) previous->Dropped();
@@ -180,8 +194,11 @@ void Poller::WatchWritable(int fd, bool on) {
 void Poller::Detach(int fd, const Channel& channel, bool kernel_too) {
   const auto found = watches_.find(fd);
   if (found == watches_.end() || found->second.channel != &channel) return;
-  const interp::Owned dropped = std::move(found->second.channel_object);
-  found->second.channel = nullptr;
+  Watch& watch = found->second;
+  const interp::Owned dropped = std::move(watch.channel_object);
+  if (IsActive(watch)) --active_;
+  watch.channel = nullptr;
+  if (IsActive(watch)) ++active_;
   Shrink(found, kernel_too);
 }
 

@@ -280,7 +280,7 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
 
     def _ensure_fd_no_transport(self, fd: Any) -> None:
         transport = self._channel(_descriptor(fd))
-        if transport is None or transport in self._lent or isinstance(transport, _coloop.Acceptor):
+        if not isinstance(transport, StreamTransport) or transport in self._lent:
             return
         if not transport.is_closing():
             raise RuntimeError(f"File descriptor {fd!r} is used by transport {transport!r}")
@@ -300,6 +300,34 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
             transport._reset_empty_waiter()
             if resume_reading:
                 transport.resume_reading()
+
+    # Sockets
+
+    async def sock_recv(self, sock: socket.socket, n: int) -> bytes:
+        if self._debug or type(sock) is not socket.socket:
+            return await super().sock_recv(sock, n)
+        data = _coloop.sock_recv(self, sock, n)
+        return data if isinstance(data, bytes) else await data
+
+    async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
+        if self._debug or type(sock) is not socket.socket:
+            return await super().sock_recv_into(sock, buf)
+        count = _coloop.sock_recv_into(self, sock, buf)
+        return count if isinstance(count, int) else await count
+
+    async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
+        if self._debug or type(sock) is not socket.socket:
+            return await super().sock_sendall(sock, data)
+        sent = _coloop.sock_sendall(self, sock, data)
+        return None if sent is None else await sent
+
+    def _keep_host_until(self, future: asyncio.Future[Any]) -> None:
+        self._ref()
+        future.add_done_callback(self._release_host)
+
+    def _release_host(self, _future: asyncio.Future[Any]) -> None:
+        if not self.is_closed():
+            self._unref()
 
     # Servers
 
@@ -381,12 +409,8 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
     ) -> asyncio.Future[_T]:
         future = super().run_in_executor(executor, func, *args)
         if self._hosted:
-            self._ref()
-            future.add_done_callback(self._executor_done)
+            self._keep_host_until(future)
         return future
-
-    def _executor_done(self, _future: asyncio.Future[Any]) -> None:
-        self._unref()
 
     # What belongs to the host
 

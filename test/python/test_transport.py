@@ -1,0 +1,318 @@
+"""Stream transports of the owned loop, with asyncio's own as the oracle."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+import unittest
+from typing import Any
+
+import coloop
+
+from transports import Bounded, Recorder, TransportCase, pair, until
+
+
+class Mixin(Bounded):
+    # Writing
+
+    def test_what_was_written_before_close_arrives_and_then_the_end(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            payload = os.urandom(3_000_000)
+            transport.write(payload)
+            transport.close()
+            self.assertTrue(transport.is_closing())
+            got = bytearray()
+            while chunk := await self.loop.sock_recv(peer, 100_000):
+                got += chunk
+            self.assertEqual(bytes(got), payload)
+            self.assertIsNone(await protocol.lost)
+            self.assertEqual(protocol.calls[0], "made")
+            self.assertEqual(protocol.calls[-1], "lost")
+            peer.close()
+
+        self.run_bounded(main())
+
+    def test_the_size_of_the_write_buffer_is_what_the_kernel_did_not_take(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            transport.write(b"x" * 100)
+            self.assertEqual(transport.get_write_buffer_size(), 0)
+            self.assertEqual(peer.recv(1000), b"x" * 100)
+            transport.write(b"y" * 10_000_000)
+            left = transport.get_write_buffer_size()
+            self.assertGreater(left, 1_000_000)
+            self.assertEqual(protocol.calls, ["made", "pause"])
+            total = 0
+            while total < 10_000_000:
+                total += len(await self.loop.sock_recv(peer, 1_000_000))
+            await until(lambda: "resume" in protocol.calls)
+            self.assertEqual(transport.get_write_buffer_size(), 0)
+            transport.abort()
+            await protocol.lost
+            peer.close()
+
+        self.run_bounded(main())
+
+    def test_abort_drops_what_is_not_sent(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            transport.write(b"x" * 10_000_000)
+            transport.abort()
+            self.assertIsNone(await protocol.lost)
+            total = 0
+            while chunk := await self.loop.sock_recv(peer, 1_000_000):
+                total += len(chunk)
+            self.assertLess(total, 10_000_000)
+            peer.close()
+
+        self.run_bounded(main())
+
+    def test_writes_of_every_bytes_like_kind_keep_their_order_and_value(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            changing = bytearray(b"bb")
+            transport.write(b"a")
+            transport.write(changing)
+            changing[:] = b"XX"
+            transport.write(memoryview(b"_cc_")[1:3])
+            transport.writelines([b"d", bytearray(b"e"), memoryview(b"f")])
+            transport.write(b"")
+            transport.write_eof()
+            got = b""
+            while chunk := await self.loop.sock_recv(peer, 1000):
+                got += chunk
+            self.assertEqual(got, b"abbccdef")
+            with self.assertRaisesRegex(RuntimeError, r"Cannot call write\(\) after write_eof\(\)"):
+                transport.write(b"g")
+            for wrong in ("text", None, 7, [b"x"]):
+                with self.assertRaises(TypeError):
+                    transport.write(wrong)
+            transport.close()
+            await protocol.lost
+            peer.close()
+
+        self.run_bounded(main())
+
+    def test_a_dead_peer_loses_the_connection_and_writes_are_only_counted(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            peer.close()
+            transport.write(b"x")
+            await protocol.lost
+            with self.assertLogs("asyncio", logging.WARNING) as logs:
+                for _ in range(10):
+                    transport.write(b"y")
+            self.assertIn("socket.send() raised exception.", logs.output[0])
+
+        self.run_bounded(main())
+
+    def test_flow_control_limits_are_checked(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            self.assertEqual(transport.get_write_buffer_limits(), (16 * 1024, 64 * 1024))
+            transport.set_write_buffer_limits(high=10)
+            self.assertEqual(transport.get_write_buffer_limits(), (2, 10))
+            with self.assertRaises(ValueError):
+                transport.set_write_buffer_limits(high=1, low=2)
+            transport.close()
+            await protocol.lost
+            peer.close()
+
+        self.run_bounded(main())
+
+    # Reading
+
+    def test_nothing_is_lost_while_reading_is_paused(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            self.assertTrue(transport.is_reading())
+            transport.pause_reading()
+            transport.pause_reading()
+            await self.loop.sock_sendall(peer, b"x" * 100_000)
+            peer.close()
+            for _ in range(5):
+                await asyncio.sleep(0.002)
+            self.assertEqual(protocol.calls, ["made"])
+            transport.resume_reading()
+            await protocol.lost
+            self.assertEqual(len(protocol.data), 100_000)
+            self.assertEqual(protocol.calls[-2:], ["eof", "lost"])
+
+        self.run_bounded(main())
+
+    def test_a_protocol_that_pauses_in_data_received_gets_the_rest_later(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            seen: list[int] = []
+
+            def data_received(data: bytes) -> None:
+                seen.append(len(data))
+                transport.pause_reading()
+                self.loop.call_later(0.001, transport.resume_reading)
+
+            protocol.data_received = data_received
+            await self.loop.sock_sendall(peer, b"z" * 2_000_000)
+            await until(lambda: sum(seen) == 2_000_000)
+            self.assertGreater(len(seen), 1)
+            transport.close()
+            await protocol.lost
+            peer.close()
+
+        self.run_bounded(main())
+
+    def test_half_closed_by_the_peer_it_still_writes(self: Any) -> None:
+        class KeepsOpen(Recorder):
+            def eof_received(self) -> bool:
+                super().eof_received()
+                return True
+
+        async def main() -> None:
+            ours, peer = socket.socketpair()
+            peer.setblocking(False)
+            transport, protocol = await self.loop.create_connection(KeepsOpen, sock=ours)
+            await self.loop.sock_sendall(peer, b"question")
+            peer.shutdown(socket.SHUT_WR)
+            await until(lambda: "eof" in protocol.calls)
+            self.assertFalse(transport.is_closing())
+            transport.write(b"answer")
+            self.assertEqual(await self.loop.sock_recv(peer, 100), b"answer")
+            transport.close()
+            await protocol.lost
+            self.assertEqual(protocol.calls.count("eof"), 1)
+            peer.close()
+
+        self.run_bounded(main())
+
+    def test_an_exception_of_the_protocol_ends_the_transport(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            failure = ValueError("in data_received")
+
+            def data_received(data: bytes) -> None:
+                raise failure
+
+            protocol.data_received = data_received
+            await self.loop.sock_sendall(peer, b"x")
+            self.assertIs(await protocol.lost, failure)
+            (problem,) = self.problems
+            self.assertIs(problem["exception"], failure)
+            self.assertIs(problem["transport"], transport)
+            self.assertEqual(
+                problem["message"], "Fatal error: protocol.data_received() call failed."
+            )
+            peer.close()
+
+        self.run_bounded(main())
+
+    def test_a_buffered_protocol_reads_into_its_own_buffer(self: Any) -> None:
+        class Buffered(asyncio.BufferedProtocol):
+            def __init__(self) -> None:
+                self.buffer = bytearray(7)
+                self.got = bytearray()
+                self.ended = asyncio.get_running_loop().create_future()
+
+            def get_buffer(self, sizehint: int) -> bytearray:
+                return self.buffer
+
+            def buffer_updated(self, nbytes: int) -> None:
+                self.got += self.buffer[:nbytes]
+
+            def connection_lost(self, exc: BaseException | None) -> None:
+                self.ended.set_result(exc)
+
+        async def main() -> None:
+            ours, peer = socket.socketpair()
+            peer.setblocking(False)
+            _transport, protocol = await self.loop.create_connection(Buffered, sock=ours)
+            payload = os.urandom(100_000)
+            await self.loop.sock_sendall(peer, payload)
+            peer.close()
+            self.assertIsNone(await protocol.ended)
+            self.assertEqual(bytes(protocol.got), payload)
+
+        self.run_bounded(main())
+
+    def test_an_empty_buffer_is_an_error(self: Any) -> None:
+        class Empty(asyncio.BufferedProtocol):
+            def __init__(self) -> None:
+                self.ended = asyncio.get_running_loop().create_future()
+
+            def get_buffer(self, sizehint: int) -> bytearray:
+                return bytearray()
+
+            def connection_lost(self, exc: BaseException | None) -> None:
+                self.ended.set_result(exc)
+
+        async def main() -> None:
+            ours, peer = socket.socketpair()
+            peer.setblocking(False)
+            _transport, protocol = await self.loop.create_connection(Empty, sock=ours)
+            await self.loop.sock_sendall(peer, b"x")
+            exc = await protocol.ended
+            self.assertIsInstance(exc, RuntimeError)
+            self.assertEqual(str(exc), "get_buffer() returned an empty buffer")
+            peer.close()
+
+        self.run_bounded(main())
+
+
+class OurTransport(Mixin, TransportCase):
+    make = staticmethod(coloop.new_event_loop)
+
+    def test_writes_of_one_callback_arrive_together(self) -> None:
+        async def main() -> None:
+            # A packet for each system call.
+            ours, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            protocol = Recorder()
+            transport = self.loop._make_socket_transport(ours, protocol)
+            transport.write(b"head")
+            transport.write(b"body")
+            transport.writelines([b"1", b"2"])
+            await asyncio.sleep(0)
+            self.assertEqual(peer.recv(100), b"headbody12")
+            transport.close()
+            await protocol.lost
+            peer.close()
+
+        self.run_bounded(main())
+
+    def test_a_transport_that_was_not_initialised_says_so(self) -> None:
+        from _erlang_impl._transport import StreamTransport
+
+        transport: Any = StreamTransport.__new__(StreamTransport)
+        for call in (transport.close, transport.get_protocol, transport.is_reading):
+            with self.assertRaisesRegex(RuntimeError, "not initialised"):
+                call()
+        other: Any = asyncio.new_event_loop()
+        self.addCleanup(other.close)
+        a, b = socket.socketpair()
+        with a, b, self.assertRaisesRegex(TypeError, "ErlangEventLoop"):
+            StreamTransport(other, a, asyncio.Protocol())
+
+    def test_writes_from_another_thread_arrive(self) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            thread = threading.Thread(target=lambda: [transport.write(b"x") for _ in range(1000)])
+            thread.start()
+            got = b""
+            while len(got) < 1000:
+                got += await self.loop.sock_recv(peer, 1000)
+            thread.join()
+            self.assertEqual(got, b"x" * 1000)
+            transport.close()
+            await protocol.lost
+            peer.close()
+
+        self.run_bounded(main())
+
+
+class AsyncioTransport(Mixin, TransportCase):
+    make = staticmethod(asyncio.SelectorEventLoop)
+
+
+if __name__ == "__main__":
+    unittest.main()
