@@ -14,9 +14,9 @@ import unittest
 import warnings
 from typing import Any
 
-import coloop
-
 from transports import Bounded, Recorder, TransportCase, pair, until
+
+import coloop
 
 
 class Mixin(Bounded):

@@ -10,9 +10,9 @@ import threading
 import unittest
 from typing import Any
 
-import coloop
-
 from transports import Bounded, Recorder, TransportCase, pair, until
+
+import coloop
 
 
 class Mixin(Bounded):
