@@ -75,6 +75,10 @@ async function verifyPython(python) {
   await step(`build for ${name}`, async () => void (await build({ python: python.executable })));
   await step(`native tests and unittest, ${name}`, () => testNative(python.executable));
   await step(`vitest, ${name}`, () => vitest(python));
+  const { testConformance } = await import("../test/python/conformance/run.mjs");
+  await step(`CPython's asyncio tests, ${name}`, () =>
+    testConformance({ python: python.executable }),
+  );
 }
 
 async function verifyOthers(pythons, built) {

@@ -69,7 +69,8 @@ class _Selector:
     def __init__(self, loop: ErlangEventLoop) -> None:
         self._loop = weakref.ref(loop)
 
-    def get_key(self, fd: int) -> selectors.SelectorKey:
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        fd = _descriptor(fileobj)
         loop = self._loop()
         if loop is None or loop.is_closed():
             raise KeyError(fd)
@@ -77,7 +78,7 @@ class _Selector:
         write = selectors.EVENT_WRITE if loop._watched(fd, True) else 0
         if not read | write:
             raise KeyError(fd)
-        return selectors.SelectorKey(fd, fd, read | write, None)
+        return selectors.SelectorKey(fileobj, fd, read | write, None)
 
 
 class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -204,6 +205,7 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
                 )
         finally:
             self._current_handle = None
+            del handle  # the frames of a traceback keep this one: a Task would be in a cycle
 
     def _warn_if_slow(self, channel: Any, duration: float) -> None:
         """Debug mode: the callbacks of a transport took so many seconds."""

@@ -1,0 +1,143 @@
+// `npm run test:conformance [-- --python X] [--debug] [module...]`: CPython's own asyncio tests on
+// ErlangEventLoop, inside Node.js. Each module of tests runs in a process of its own, and goes on
+// in a new one after a test that crashed or hung. A test of listed.py that passes is a failure too.
+
+import { spawn } from "node:child_process";
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { line, none } from "../../../tools/counts.mjs";
+import { loadDiscovery } from "../../../tools/pythons.mjs";
+import { main, root, run, seconds, ToolError } from "../../../tools/run.mjs";
+
+const folder = import.meta.dirname;
+const moduleTimeout = 10 * 60_000; // suite.py ends a test that hangs: this is for one it cannot
+
+async function modulesOf(python) {
+  const script = path.join(folder, "suite.py");
+  const env = { PYTHONDONTWRITEBYTECODE: "1" };
+  const { code, stdout, stderr } = await run(python.executable, [script], { capture: true, env });
+  if (code !== 0) throw new ToolError(`cannot list the tests of ${python.executable}:\n${stderr}`);
+  return JSON.parse(stdout);
+}
+
+function startChild(module, file, { python, debug }) {
+  const env = { ...process.env, COLOOP_PYTHON: python.executable, PYTHONDONTWRITEBYTECODE: "1" };
+  delete env.PYTHONASYNCIODEBUG;
+  if (debug) env.PYTHONASYNCIODEBUG = "1";
+  const child = spawn(process.execPath, [path.join(folder, "child.mjs"), module, file], {
+    cwd: root,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: moduleTimeout,
+    killSignal: "SIGKILL",
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text) => {
+      output = (output + text).slice(-8000);
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, output }));
+  });
+}
+
+function eventsOf(file) {
+  return readFileSync(file, "utf8")
+    .split("\n")
+    .filter(Boolean)
+    .map((text) => JSON.parse(text));
+}
+
+/** Runs a module's tests to the end, in as many processes as that takes; returns the events. */
+async function runModule(module, file, options) {
+  writeFileSync(file, "");
+  for (;;) {
+    const before = eventsOf(file).length;
+    const { code, signal, output } = await startChild(module, file, options);
+    const events = eventsOf(file);
+    const done = events.some((event) => event.done);
+    if (done && code === 0) return events;
+    const news = events.slice(before).filter((event) => event.start ?? event.end);
+    const start = news.at(-1)?.start;
+    const detail = `the process ended with ${signal ?? `code ${code}`}\n${output}`;
+    const end = start ?? `${module}: ${done ? "exit" : "outside of a test"}`;
+    appendFileSync(file, `${JSON.stringify({ end, outcome: "failed", detail })}\n`);
+    if (done || news.length === 0) return eventsOf(file);
+  }
+}
+
+/** What the events of a module say: counts, and what has to be shown. */
+function judge(events) {
+  const listed = new Map(events.filter((event) => event.listed).map((e) => [e.listed, e.reason]));
+  const verdict = { passed: 0, failed: 0, skipped: 0, listed: 0, notApplicable: 0, faults: [] };
+  for (const { end, outcome, detail } of events) {
+    if (!end) continue;
+    if (outcome === "passed" && listed.has(end)) {
+      verdict.failed += 1;
+      verdict.faults.push(
+        `${end}\nit is listed and passes; why it should fail: ${listed.get(end)}`,
+      );
+    } else if (outcome === "failed" && !listed.has(end)) {
+      verdict.failed += 1;
+      verdict.faults.push(`${end}\n${detail}`);
+    } else if (outcome === "passed") verdict.passed += 1;
+    else {
+      verdict.skipped += 1;
+      if (outcome === "failed") verdict.listed += 1;
+      if (outcome === "not applicable") verdict.notApplicable += 1;
+    }
+  }
+  return verdict;
+}
+
+/** Runs the suites on one Python; `only` holds parts of modules' names. Returns the counts. */
+export async function testConformance({ python: selection, debug = false, only = [] }) {
+  const python = (await loadDiscovery())(selection);
+  const title = `CPython's tests, Python ${python.version}${debug ? ", debug mode" : ""}`;
+  const all = await modulesOf(python);
+  if (all.length === 0) {
+    console.log(`[coloop] ${title} skipped: ${python.executable} has no package test.test_asyncio`);
+    return { ...none, skipped: 1 };
+  }
+  const modules = all.filter((name) => only.length === 0 || only.some((o) => name.endsWith(o)));
+  if (modules.length === 0) throw new ToolError(`no module of tests ends with ${only.join(", ")}`);
+  const results = path.join(root, "build", "conformance", `${python.tag}${debug ? "-debug" : ""}`);
+  mkdirSync(results, { recursive: true });
+  const start = performance.now();
+  const total = { passed: 0, failed: 0, skipped: 0, listed: 0, notApplicable: 0 };
+  const queue = [...modules];
+  const work = async () => {
+    for (let module = queue.shift(); module; module = queue.shift()) {
+      const began = performance.now();
+      const file = path.join(results, `${module}.jsonl`);
+      const verdict = judge(await runModule(module, file, { python, debug }));
+      for (const key of Object.keys(total)) total[key] += verdict[key];
+      console.log(`[coloop] ${module}: ${line(verdict)} (${seconds(began)})`);
+      for (const fault of verdict.faults) console.log(`FAILED ${fault}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(2, os.availableParallelism()) }, work));
+  const { listed, notApplicable } = total;
+  console.log(
+    `[coloop] ${title}: of the skipped ${notApplicable} are not applicable, ${listed} test ` +
+      `implementation details and fail as listed (${seconds(start)})`,
+  );
+  return { passed: total.passed, failed: total.failed, skipped: total.skipped };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await main(async () => {
+    const { values, positionals } = parseArgs({
+      options: { python: { type: "string" }, debug: { type: "boolean" } },
+      allowPositionals: true,
+    });
+    const counts = await testConformance({ ...values, only: positionals });
+    console.log(line(counts));
+    return counts.failed === 0 ? 0 : 1;
+  });
+}
