@@ -57,7 +57,12 @@ NOT_APPLICABLE = [
         ("test_tasks.*.test_env_var_debug", _CHILDREN),
         ("test_eager_task_factory.*.test_issue105987", _CHILDREN),
     )
-] + [Entry("test.test_coroutines.*.test_unawaited_warning_during_shutdown", _CHILDREN)]
+] + [
+    Entry("test.test_coroutines.*.test_unawaited_warning_during_shutdown", _CHILDREN),
+    Entry(
+        _TESTS + "test_tasks.CompatibilityTests.test_debug_mode_interop", _CHILDREN, before=(3, 11)
+    ),
+]
 
 # Run, and have to fail: one that passes is taken off the list.
 IMPLEMENTATION = [

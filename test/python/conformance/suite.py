@@ -11,6 +11,7 @@ import fnmatch
 import importlib
 import importlib.util
 import json
+import os
 import pkgutil
 import sys
 import traceback
@@ -22,7 +23,7 @@ from typing import Any
 import listed
 
 # What a test may take; then the process ends with the stacks of all threads on stderr.
-SECONDS_PER_TEST = 60
+SECONDS_PER_TEST = float(os.environ.get("COLOOP_CONFORMANCE_SECONDS", "60"))
 
 _BESIDES_ASYNCIO = (
     "test.test_asyncgen",
@@ -154,8 +155,10 @@ def _matching(entries: list[listed.Entry], test: str) -> listed.Entry | None:
     return next((entry for entry in entries if fnmatch.fnmatchcase(test, entry.pattern)), None)
 
 
-def run(module: str, path: str) -> None:
+def run(module: str, path: str, debug: str) -> None:
     """Runs the module's tests but those that the file of progress has."""
+    # Not before the start of Python, or the hosted loop is in debug mode, and with it the thread.
+    os.environ["PYTHONASYNCIODEBUG"] = debug
     progress = _Progress(Path(path))
     with Path(path).open() as file:
         ended = {json.loads(line).get("end") for line in file}
