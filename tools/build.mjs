@@ -32,10 +32,11 @@ function findCompilers() {
 }
 
 /** Configures a build folder unless it was configured just so before, then builds it. */
-async function buildPart(name, definitions, { cmake, generator, debug }) {
-  const folder = path.join(root, "build", name);
+async function buildPart(name, definitions, { cmake, generator, buildType, output, sanitize }) {
+  const folder = path.join(output, name);
   const settings = [
-    `-DCMAKE_BUILD_TYPE=${debug ? "Debug" : "Release"}`,
+    `-DCMAKE_BUILD_TYPE=${buildType}`,
+    `-DCOLOOP_SANITIZE=${sanitize}`,
     `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${folder}`,
     `-DCMAKE_RUNTIME_OUTPUT_DIRECTORY=${folder}`,
     ...Object.entries(definitions).map(([key, value]) => `-D${key}=${value}`),
@@ -99,16 +100,22 @@ function readOwner(lock) {
   }
 }
 
-/** Builds what `options` ask for; returns the interpreter it was built for. */
+/**
+ * Builds what `options` ask for; returns the interpreter it was built for. With `sanitize` (the value of
+ * COLOOP_SANITIZE) the native part goes into `output`, apart from the one in use.
+ */
 export async function build({
   python: selection,
   tests = false,
   debug = false,
   loaderOnly = false,
+  sanitize = "",
+  output = path.join(root, "build"),
 }) {
   return await locked(async () => {
     const typed = await compileTypeScript();
-    const tools = { ...findCompilers(), debug };
+    const buildType = sanitize ? "RelWithDebInfo" : debug ? "Debug" : "Release";
+    const tools = { ...findCompilers(), buildType, output, sanitize };
     const node = findNodeHeaders().join(";");
     await buildPart("loader", { COLOOP_PART: "loader", COLOOP_NODE_INCLUDE: node }, tools);
     if (loaderOnly) return finish(undefined, typed);

@@ -13,15 +13,19 @@ import { main, root, run, ToolError, timed } from "./run.mjs";
 
 const timeout = 10 * 60_000;
 
-async function runPrograms(folder, python) {
+function launch(launcher, program, args, env) {
+  const [command, ...rest] = [...launcher, program, ...args];
+  return run(command, rest, { capture: true, timeout, env });
+}
+
+async function runPrograms(folder, python, { launcher, env }) {
   const programs = readdirSync(folder).filter((name) => /^coloop_\w*tests?$/.test(name));
   let counts = none;
   for (const name of programs.sort()) {
     const result = await timed(`native: ${name}`, () =>
-      run(path.join(folder, name), [], {
-        capture: true,
-        timeout,
-        env: { COLOOP_TEST_PYTHON: python.executable },
+      launch(launcher, path.join(folder, name), [], {
+        ...env,
+        COLOOP_TEST_PYTHON: python.executable,
       }),
     );
     if (result.code !== 0) process.stdout.write(result.stdout + result.stderr);
@@ -31,7 +35,7 @@ async function runPrograms(folder, python) {
   return counts;
 }
 
-async function runUnittest(folder, python) {
+async function runUnittest(folder, python, { launcher, env }) {
   const program = path.join(folder, "coloop_python");
   const suite = path.join(root, "test", "python");
   if (!existsSync(program) || !existsSync(suite)) {
@@ -39,14 +43,11 @@ async function runUnittest(folder, python) {
     return oneFailed;
   }
   const result = await timed("unittest", () =>
-    run(program, ["-m", "unittest", "discover", "-s", suite, "-t", suite], {
-      capture: true,
-      timeout,
-      env: {
-        COLOOP_PYTHON: python.executable,
-        PYTHONPATH: path.join(root, "python"),
-        PYTHONDONTWRITEBYTECODE: "1",
-      },
+    launch(launcher, program, ["-m", "unittest", "discover", "-s", suite, "-t", suite], {
+      ...env,
+      COLOOP_PYTHON: python.executable,
+      PYTHONPATH: path.join(root, "python"),
+      PYTHONDONTWRITEBYTECODE: "1",
     }),
   );
   if (result.code !== 0) process.stdout.write(result.stdout + result.stderr);
@@ -54,18 +55,28 @@ async function runUnittest(folder, python) {
   return ofUnittest(result.stderr + result.stdout, result.code);
 }
 
+/** Why they cannot be built, after trying to install what is missing; else undefined. */
+export async function obstacle() {
+  const reason = findSystemUv() ? undefined : await installDebianPackages("libuv1-dev");
+  return reason && `libuv's headers are missing: ${reason}`;
+}
+
+/** Runs what `build` put into a folder. A launcher is a command that takes the program to run. */
+export async function runNative(folder, python, how = {}) {
+  const { launcher = [], env = {} } = how;
+  const programs = await runPrograms(folder, python, { launcher, env });
+  return add(programs, await runUnittest(folder, python, { launcher, env }));
+}
+
 /** Builds and runs them for one interpreter; returns the counts. */
 export async function testNative(selection) {
-  if (!findSystemUv()) {
-    const reason = await installDebianPackages("libuv1-dev");
-    if (reason) {
-      console.log(`[coloop] native tests skipped: libuv's headers are missing: ${reason}`);
-      return { ...none, skipped: 1 };
-    }
+  const reason = await obstacle();
+  if (reason) {
+    console.log(`[coloop] native tests skipped: ${reason}`);
+    return { ...none, skipped: 1 };
   }
   const python = await build({ python: selection, tests: true });
-  const folder = path.join(root, "build", `tests-${python.tag}`);
-  return add(await runPrograms(folder, python), await runUnittest(folder, python));
+  return await runNative(path.join(root, "build", `tests-${python.tag}`), python);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -28,6 +28,13 @@ napi_value EnvData::CallHelper(Helper helper, std::size_t count, napi_value cons
   return result;
 }
 
+void EnvData::DeleteHelpers() {
+  for (napi_ref& reference : helpers) {
+    if (reference != nullptr) napi_delete_reference(env, reference);
+    reference = nullptr;
+  }
+}
+
 void EnvData::WakeThread() {
   if (node_host != nullptr) node_host->Wake();
 }

@@ -46,6 +46,8 @@ class EnvData {
   // Calls a function of src/. Null after a failure, a JavaScript exception pending.
   [[nodiscard]] napi_value__* CallHelper(Helper helper, std::size_t count,
                                          napi_value__* const* arguments);
+  // The references to them, which Node-API does not free with the environment.
+  void DeleteHelpers();
   // Work for this thread waits (collected proxies, other threads' calls). Any thread.
   void WakeThread();
 

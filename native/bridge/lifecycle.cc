@@ -137,12 +137,15 @@ Result<void> StartProcess(const StartOptions& options) {
   return {};
 }
 
+// Python has been started on this thread, so what is left of it here needs the GIL.
+bool IsAttached() { return interp::CurrentGilSlot().state != nullptr; }
+
 void OnUvOwnerClosed(void* argument) {
   auto* data = static_cast<EnvData*>(argument);
   if (--data->open_uv_owners > 0 || !data->ending) return;
   napi_async_cleanup_hook_handle hook = data->cleanup;
   if (!data->abandoned) {
-    if (!data->main_thread) interp::DetachThread();
+    if (!data->main_thread && IsAttached()) interp::DetachThread();
     delete data;
   }
   napi_remove_async_cleanup_hook(hook);
@@ -181,13 +184,14 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
   {
     const interp::GilAcquire acquire;
     if (!acquire.ok()) {
-      Abandon(*data);
+      if (IsAttached()) Abandon(*data);
     } else if (data->started()) {
       WorkerThreads().erase(data->thread_number);
       interp::ClearInterrupt(acquire.gil());
       CloseEnvironment(*data, acquire.gil(), false);
     }
   }
+  data->DeleteHelpers();
   data->ending = true;
   ++data->open_uv_owners;
   OnUvOwnerClosed(data);

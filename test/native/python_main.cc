@@ -2,6 +2,9 @@
 // script, and their arguments.
 #include <Python.h>
 #include <signal.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 #include <csignal>
 #include <cstdio>
@@ -79,5 +82,8 @@ int main(int count, char** arguments) {
   }
   coloop::interp::RunExitSequence(2000, false);
   std::fflush(nullptr);
+#ifdef __SANITIZE_ADDRESS__
+  if (code == 0 && __lsan_do_recoverable_leak_check() != 0) code = 3;
+#endif
   std::_Exit(code);
 }
