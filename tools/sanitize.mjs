@@ -41,12 +41,10 @@ ctypes.CDLL(None).malloc(1234)
 
 const race = `
 import ctypes, threading
-memory = ctypes.create_string_buffer(1 << 20)
+memory = ctypes.create_string_buffer(1 << 22)
 memset = ctypes.CDLL(None).memset
-start = threading.Barrier(2)
 def fill():
-    start.wait()
-    for _ in range(200):
+    for _ in range(50):
         memset(memory, 1, len(memory))
 threads = [threading.Thread(target=fill) for _ in range(2)]
 for thread in threads: thread.start()
