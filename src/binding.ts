@@ -34,6 +34,8 @@ export interface Binding {
   exit(grace: number, code: number): void;
   /** Interrupts Python on the thread of a Worker. */
   interrupt(threadId: number): void;
+  /** SIGINT raises KeyboardInterrupt in Python that runs, too; after the listener is in place. */
+  interruptOnSigint(): void;
   /** Runs what other threads wait for. */
   serve(): void;
   runtimeVersion(): string;
@@ -62,11 +64,21 @@ interface Loader {
   };
 }
 
-const packageRoot = join(dirname(fileURLToPath(import.meta.url)), "..");
+/** The folder of the installed package. */
+export const packageRoot: string = join(dirname(fileURLToPath(import.meta.url)), "..");
 const require = createRequire(import.meta.url);
 
 /** The folder that holds the Python package `_erlang_impl`. */
 export const packageFolder: string = join(packageRoot, "python");
+
+/** The addons that an interpreter needs, whether or not they are built. */
+export function addonFiles({ tag }: Interpreter): { loader: string; bridge: string } {
+  const build = join(packageRoot, "build");
+  return {
+    loader: join(build, "loader", "coloop_loader.node"),
+    bridge: join(build, tag, `coloop_${tag}.node`),
+  };
+}
 
 function requireAddon<T>(path: string, remedy: string): T {
   if (!existsSync(path)) {
@@ -96,10 +108,11 @@ function requireAddon<T>(path: string, remedy: string): T {
 export function loadBinding(interpreter: Interpreter): {
   binding: Binding;
   mode: "isolated" | "plain";
+  /** Why it is that mode. */
+  reason: string;
 } {
-  const remedy = `npm run build -- --python ${interpreter.executable}`;
-  const loaderPath = join(packageRoot, "build", "loader", "coloop_loader.node");
-  const bridgePath = join(packageRoot, "build", interpreter.tag, `coloop_${interpreter.tag}.node`);
+  const remedy = `npx coloop build --python ${interpreter.executable}`;
+  const { loader: loaderPath, bridge: bridgePath } = addonFiles(interpreter);
   const loader = requireAddon<Loader>(loaderPath, remedy);
   if (!existsSync(bridgePath)) {
     throw new ColoopError(
@@ -108,8 +121,8 @@ export function loadBinding(interpreter: Interpreter): {
     );
   }
   const plain = process.env["COLOOP_DLOPEN"] === "plain";
-  const { mode } = loader.load({ library: interpreter.library, plain });
-  return { binding: requireAddon<Binding>(bridgePath, remedy), mode };
+  const loaded = loader.load({ library: interpreter.library, plain });
+  return { binding: requireAddon<Binding>(bridgePath, remedy), ...loaded };
 }
 
 let current: Binding | undefined;

@@ -327,6 +327,12 @@ napi_value Interrupt(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// interruptOnSigint(): SIGINT interrupts Python as well, from now on.
+napi_value InterruptOnSigint(napi_env, napi_callback_info) {
+  interp::InterruptOnSigint();
+  return nullptr;
+}
+
 // serve(): what waits for this thread; a loop without other work would end before.
 napi_value Serve(napi_env env, napi_callback_info) {
   EnvData& data = *DataOf(env);
@@ -352,6 +358,7 @@ bool AddLifecycle(napi_env env, napi_value exports) {
       {"loop", GetLoop}, {"close", Close},
       {"exit", Exit},    {"interrupt", Interrupt},
       {"serve", Serve},  {"runtimeVersion", RuntimeVersion},
+      {"interruptOnSigint", InterruptOnSigint},
   };
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;

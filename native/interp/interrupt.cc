@@ -26,8 +26,21 @@ constexpr std::chrono::milliseconds kInterruptEvery{50};
 
 pthread_t main_thread;
 int interrupt_signal = 0;
+struct sigaction sigint_before{};
 
 void HandleInterrupt(int) { PyErr_SetInterruptEx(SIGINT); }
+
+// Only Python's own thread can break a call that blocks there, so it gets the signal.
+void HandleSigint(int number) {
+  if (pthread_equal(pthread_self(), main_thread) == 0) {
+    pthread_kill(main_thread, number);
+    return;
+  }
+  PyErr_SetInterruptEx(SIGINT);
+  if (sigint_before.sa_handler != SIG_DFL && sigint_before.sa_handler != SIG_IGN) {
+    sigint_before.sa_handler(number);
+  }
+}
 
 // A real-time signal that has its default disposition, from the upper end, where nobody looks.
 int FindUnusedSignal() {
@@ -68,6 +81,18 @@ base::Result<void> PrepareInterrupts(const Gil& gil) {
 
 void InterruptMainThread() {
   if (interrupt_signal != 0) pthread_kill(main_thread, interrupt_signal);
+}
+
+void InterruptOnSigint() {
+  struct sigaction current{};
+  sigaction(SIGINT, nullptr, &current);
+  if (current.sa_handler == HandleSigint) return;
+  sigint_before = current;
+  struct sigaction action{};
+  action.sa_handler = HandleSigint;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_ONSTACK;  // no SA_RESTART: what blocks is broken off
+  sigaction(SIGINT, &action, nullptr);
 }
 
 unsigned long ThreadIdent(const Gil&) { return PyThread_get_thread_ident(); }

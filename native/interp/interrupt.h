@@ -22,6 +22,10 @@ namespace coloop::interp {
 // Any thread: Python code on the main thread gets a KeyboardInterrupt.
 void InterruptMainThread();
 
+// From now on the process's SIGINT interrupts Python on the main thread as well, before whoever
+// handles it now. For a program that is Python's alone; main thread.
+void InterruptOnSigint();
+
 // The calling thread, for InterruptThread.
 [[nodiscard]] unsigned long ThreadIdent(const Gil& gil);
 // Python code on that thread, now or when it next enters Python, gets a KeyboardInterrupt. A call

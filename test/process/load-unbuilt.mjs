@@ -15,7 +15,7 @@ const { executable, tag } = discoverInterpreter();
 async function refused(...words) {
   await rejects(Python.start(), (error) => {
     strictEqual(error.code, "ERR_COLOOP_ADDON");
-    for (const word of [...words, `npm run build -- --python ${executable}`]) {
+    for (const word of [...words, `npx coloop build --python ${executable}`]) {
       ok(error.message.includes(word), `${word} is not in: ${error.message}`);
     }
     return true;
