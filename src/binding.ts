@@ -1,6 +1,6 @@
 // The native addon: where it is loaded and what it offers. No other file touches it.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -78,6 +78,15 @@ export function addonFiles({ tag }: Interpreter): { loader: string; bridge: stri
     loader: join(build, "loader", "coloop_loader.node"),
     bridge: join(build, tag, `coloop_${tag}.node`),
   };
+}
+
+/** The tags that a bridge is built for, such as `cp312`. */
+export function builtTags(): string[] {
+  const build = join(packageRoot, "build");
+  if (!existsSync(build)) return [];
+  return readdirSync(build)
+    .filter((tag) => existsSync(join(build, tag, `coloop_${tag}.node`)) && tag.startsWith("cp"))
+    .sort();
 }
 
 function requireAddon<T>(path: string, remedy: string): T {

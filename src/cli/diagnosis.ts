@@ -1,10 +1,10 @@
 // What `coloop doctor` finds out, without starting Python in its own process.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { addonFiles, packageRoot } from "../binding.js";
+import { addonFiles, builtTags, packageRoot } from "../binding.js";
 import { discoverInterpreter, type Interpreter } from "../discover.js";
 import type { Inside } from "./inside.js";
 import { type Libraries, librariesScript } from "./libraries.js";
@@ -99,14 +99,6 @@ function examineInterpreter(
   }
 }
 
-function builtBridges(): string[] {
-  const build = join(packageRoot, "build");
-  if (!existsSync(build)) return [];
-  return readdirSync(build)
-    .filter((tag) => tag.startsWith("cp") && existsSync(join(build, tag, `coloop_${tag}.node`)))
-    .sort();
-}
-
 /** False if an addon is missing. */
 function examineAddons(findings: Findings, interpreter: Interpreter): boolean {
   const files = addonFiles(interpreter);
@@ -114,7 +106,7 @@ function examineAddons(findings: Findings, interpreter: Interpreter): boolean {
   for (const [name, file] of Object.entries(files)) {
     findings.tell(name, existsSync(file) ? file : `not built (${file})`);
   }
-  findings.tell("bridges built", builtBridges().join(", ") || "none");
+  findings.tell("bridges built", builtTags().join(", ") || "none");
   const headers = join(interpreter.include, "Python.h");
   const hasHeaders = existsSync(headers);
   findings.tell("headers", hasHeaders ? interpreter.include : `missing: ${headers}`);
