@@ -354,10 +354,14 @@ bool AddLifecycle(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      {"setup", Setup},  {"start", Start},
-      {"loop", GetLoop}, {"close", Close},
-      {"exit", Exit},    {"interrupt", Interrupt},
-      {"serve", Serve},  {"runtimeVersion", RuntimeVersion},
+      {"setup", Setup},
+      {"start", Start},
+      {"loop", GetLoop},
+      {"close", Close},
+      {"exit", Exit},
+      {"interrupt", Interrupt},
+      {"serve", Serve},
+      {"runtimeVersion", RuntimeVersion},
       {"interruptOnSigint", InterruptOnSigint},
   };
   for (const auto& [name, function] : functions) {
