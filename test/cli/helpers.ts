@@ -16,7 +16,7 @@ type Options = Omit<ChildOptions, "args" | "execArgv">;
 /** The interpreter that was asked for, wherever the child runs. */
 function withPython(options: Options): Options {
   const env = { COLOOP_PYTHON: interpreter.executable, ...options.env };
-  return { timeout: 40_000, ...options, env };
+  return { timeout: 20_000, ...options, env };
 }
 
 export function coloop(args: readonly string[], options: Options = {}): Promise<ChildResult> {
