@@ -24,6 +24,9 @@ function interrupted(
 
 // One write: the signal comes after the whole line.
 const ready = "__import__('os').write(1, b'ready\\n')";
+// While the main thread waits: a KeyboardInterrupt at an odd place, such as a finalizer, is swallowed there.
+const readyFromThread =
+  "__import__('threading').Timer(0.05, __import__('os').write, (1, b'ready\\n')).start()";
 
 describe("SIGINT is KeyboardInterrupt", () => {
   test.each([
@@ -85,10 +88,10 @@ except KeyboardInterrupt:
     const text = `
 import asyncio
 try:
-    ${ready}
+    ${readyFromThread}
     await asyncio.sleep(30)
 except asyncio.CancelledError:
-    ${ready}
+    ${readyFromThread}
     await asyncio.sleep(30)
 `;
     const { code, stdout } = await interrupted(text, ["SIGINT", "SIGINT"]);
@@ -99,16 +102,21 @@ except asyncio.CancelledError:
     const text = `
 import asyncio
 server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
-${ready}
+${readyFromThread}
 `;
     expect(await interrupted(text)).toMatchObject({ code: 130, stdout: "ready\n" });
   });
 
   test("a thread that Python waits for at its end can be left", async () => {
     const text = `
-import threading
-threading.Thread(target=threading.Event().wait, name="stays").start()
-${ready}
+import sys, threading
+main = threading.main_thread().ident
+def stay():
+    while getattr(getattr(sys._current_frames().get(main), "f_code", None), "co_name", "") != "_shutdown":
+        threading.Event().wait(0.001)
+    ${ready}
+    threading.Event().wait()
+threading.Thread(target=stay).start()
 `;
     const { signal, stdout } = await interrupted(text);
     expect({ signal, stdout }).toEqual({ signal: null, stdout: "ready\n" });
