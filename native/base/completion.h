@@ -17,6 +17,11 @@ class Completion {
   // decides what its waiter is told.
   virtual ~Completion() = default;
 
+  // The awaitable runs as this Task or Future, borrowed: whoever waits keeps it alive until Settle.
+  // asyncio itself holds Tasks weakly, so one that only objects of its own would wake could be
+  // collected. GIL held.
+  virtual void Keep(_object* future) = 0;
+
   // Called on the loop's thread with the GIL held. `value` is borrowed: the result, or with
   // `is_error` the exception object.
   virtual void Settle(_object* value, bool is_error) = 0;

@@ -62,15 +62,20 @@ void RejectDropped(EnvData& data, const interp::Gil&) {
   napi_close_handle_scope(data.env, scope);
 }
 
-void RejectOpen(EnvData& data, const interp::Gil& gil, bool javascript_lives) {
+std::vector<interp::Owned> RejectOpen(EnvData& data, const interp::Gil& gil,
+                                      bool javascript_lives) {
+  std::vector<interp::Owned> futures;
   for (Deferred* deferred : std::unordered_set<Deferred*>(data.deferreds.open)) {
     data.deferreds.dropped.push_back(deferred->Take());
+    futures.push_back(std::move(deferred->future_));
   }
   if (javascript_lives) RejectDropped(data, gil);
   data.deferreds.dropped.clear();
+  return futures;
 }
 
 void Deferred::Settle(_object* value, bool is_error) {
+  const interp::Owned kept = std::move(future_);
   if (deferred_ == nullptr || !OnThread()) return;
   data_.node_host->EnsureScope();
   napi_handle_scope scope = nullptr;

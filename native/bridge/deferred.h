@@ -6,6 +6,7 @@
 
 #include "base/completion.h"
 #include "interp/gil.h"
+#include "interp/ref.h"
 
 struct napi_value__;
 struct napi_deferred__;
@@ -26,7 +27,9 @@ struct OpenDeferreds {
 void RejectDropped(EnvData& data, const interp::Gil& gil);
 // JavaScript thread, at the end of Python in this environment: rejects all. With JavaScript gone
 // nobody is told.
-void RejectOpen(EnvData& data, const interp::Gil& gil, bool javascript_lives);
+// The Tasks that they kept, for the caller to drop when nothing runs them any more.
+[[nodiscard]] std::vector<interp::Owned> RejectOpen(EnvData& data, const interp::Gil& gil,
+                                                    bool javascript_lives);
 
 class Deferred final : public base::Completion {
  public:
@@ -37,10 +40,12 @@ class Deferred final : public base::Completion {
   ~Deferred() override;
 
   [[nodiscard]] bool Create(napi_value__** promise);
+  void Keep(_object* future) override { future_ = interp::Owned::NewRef(future); }
   void Settle(_object* value, bool is_error) override;
 
  private:
-  friend void RejectOpen(EnvData& data, const interp::Gil& gil, bool javascript_lives);
+  friend std::vector<interp::Owned> RejectOpen(EnvData& data, const interp::Gil& gil,
+                                               bool javascript_lives);
 
   [[nodiscard]] bool OnThread() const;
   // The promise's own half: what is left here settles nothing any more.
@@ -49,6 +54,7 @@ class Deferred final : public base::Completion {
   EnvData& data_;  // gone when deferred_ is null
   const interp::Gil gil_;
   napi_deferred__* deferred_ = nullptr;
+  interp::Owned future_;
 };
 
 }  // namespace coloop::bridge

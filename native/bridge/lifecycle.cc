@@ -156,8 +156,9 @@ void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_liv
   data.js_host->Refuse("Python was closed in this JavaScript environment");
   loop::SetThreadService(nullptr);
   WorkerThreads().erase(data.thread_number);
-  RejectOpen(data, gil, javascript_lives);
+  std::vector<interp::Owned> tasks = RejectOpen(data, gil, javascript_lives);
   loop::CloseHosted(gil, data.loop_object.get(), OnUvOwnerClosed, &data);
+  tasks.clear();
   data.loop = nullptr;
   data.loop_object.reset();
   data.proxies.Clear(gil);

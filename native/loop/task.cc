@@ -156,10 +156,13 @@ Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, 
   }
   const Owned settler(settler_type->tp_alloc(settler_type, 0));
   if (!settler) return Owned();
-  reinterpret_cast<SettlerObject*>(settler.get())->completion = completion.release();
+  base::Completion* waiter = completion.release();
+  reinterpret_cast<SettlerObject*>(settler.get())->completion = waiter;
   const Owned added(
       PyObject_CallMethodOneArg(future.get(), names.add_done_callback, settler.get()));
-  return added ? std::move(future) : Owned();
+  if (!added) return Owned();
+  waiter->Keep(future.get());
+  return future;
 }
 
 bool IsSettler(PyObject* object) { return Py_TYPE(object) == settler_type; }

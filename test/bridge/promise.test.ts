@@ -29,6 +29,14 @@ describe("a coroutine is a promise", () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(29);
   });
 
+  test("a Task that only its promise waits for is not collected", async () => {
+    // The wait is a cycle of the Task, its frame and a Future: asyncio holds none of them.
+    const promise = mod.alone() as Promise<string>;
+    await new Promise(setImmediate);
+    py.import("gc")["collect"]();
+    expect(await promise).toBe("woken");
+  });
+
   test("two sleeps at once take as long as one", async () => {
     const start = performance.now();
     await Promise.all([mod.later(0.1, 1), mod.later(0.1, 2), mod.later(0.1, 3)]);
