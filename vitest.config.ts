@@ -8,7 +8,7 @@ export default defineConfig({
     alias: { coloop: fileURLToPath(new URL("src/index.ts", import.meta.url)) },
   },
   test: {
-    include: ["test/{unit,bridge,process,cli,architecture}/**/*.test.ts"],
+    include: ["test/{unit,bridge,smoke,process,cli,architecture}/**/*.test.ts"],
     pool: "forks",
     isolate: true,
     maxWorkers: 2,

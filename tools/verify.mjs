@@ -1,13 +1,14 @@
 // `npm run verify`: from a bare clone, everything that must hold: build, checks and all tests, on the
-// default Python and on a second minor version, and the smoke tests on every other Python found.
+// default Python and on a second minor version, and the smoke tests on a sample of all Nodes and Pythons.
 // Its last line is the sum of all runners' counts.
 
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { build } from "./build.mjs";
 import { add, line, none, ofVitest, oneFailed } from "./counts.mjs";
 import { installDebianPackages, installPackages } from "./install.mjs";
+import { testMatrix } from "./matrix.mjs";
 import { findPythons, hasHeaders, minorOf } from "./pythons.mjs";
 import { main, root, run, seconds } from "./run.mjs";
 
@@ -52,14 +53,6 @@ async function vitest(python, ...filters) {
   return ofVitest(report, code);
 }
 
-function smokeTests() {
-  const folder = path.join(root, "test", "bridge");
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  return names
-    .filter((name) => name.startsWith("smoke") && name.endsWith(".test.ts"))
-    .map((name) => `test/bridge/${name}`);
-}
-
 /** The second version: the minor that is farthest from the default's. */
 function chooseSecond([first, ...others]) {
   const number = (python) => Number(minorOf(python).split(".")[1]);
@@ -81,23 +74,6 @@ async function verifyPython(python) {
   );
 }
 
-async function verifyOthers(pythons, built) {
-  const smoke = smokeTests();
-  for (const python of pythons) {
-    const title = `smoke tests, Python ${python.version}, ${python.executable}`;
-    if (!built.has(python.tag) && !hasHeaders(python)) {
-      skip(title, `no headers, and no bridge for ${python.tag} built`);
-      continue;
-    }
-    await step(title, async () => {
-      if (!built.has(python.tag)) await build({ python: python.executable });
-      built.add(python.tag);
-      if (smoke.length === 0) throw new Error("there is no test/bridge/smoke*.test.ts");
-      return await vitest(python, ...smoke);
-    });
-  }
-}
-
 async function verify() {
   mkdirSync(reports, { recursive: true });
   await step("npm packages", installPackages);
@@ -114,10 +90,8 @@ async function verify() {
   await verifyPython(first);
   if (second) await verifyPython(second);
   else skip("the second Python", "no other minor version with headers is on this machine");
-  const tested = [first, second].filter(Boolean);
-  await verifyOthers(
-    pythons.filter((python) => !tested.includes(python)),
-    new Set(tested.map((python) => python.tag)),
+  await step("matrix: smoke tests on each Node and each Python", () =>
+    testMatrix({ sample: true }),
   );
 
   await step("checks", async () => await (await import("./check.mjs")).check());
