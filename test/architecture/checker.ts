@@ -57,7 +57,15 @@ const maxLines = 500;
 
 const sourceEndings = [".h", ".cc", ".ts", ".mjs", ".py", ".pyi"];
 const textEndings = [...sourceEndings, ".def", ".md", ".txt", ".json", ".toml", ".gyp"];
-const skipped = new Set(["node_modules", "build", "dist", "coverage", ".git", "__pycache__"]);
+const skipped = new Set([
+  "node_modules",
+  "build",
+  "dist",
+  "coverage",
+  ".git",
+  ".cache",
+  "__pycache__",
+]);
 
 interface SourceFile {
   file: string;
