@@ -1,6 +1,7 @@
 // The native addon: where it is loaded and what it offers. No other file touches it.
 
-import { existsSync, readdirSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,6 +24,8 @@ export interface NativeStartOptions {
 
 /** The functions of the addon. Values that go in are encoded (encode.ts) unless said otherwise. */
 export interface Binding {
+  /** What it was built from: the package's version and interfaces; older addons do not say. */
+  readonly stamp?: string;
   /** Once for each environment: the functions that native code calls, in the order of `Helper`. */
   setup(helpers: readonly ((...args: never[]) => unknown)[]): void;
   /** Starts Python here; the proxy of `_erlang_impl._bridge`. */
@@ -108,10 +111,32 @@ function requireAddon<T>(path: string, remedy: string): T {
   }
 }
 
+/** Version and interfaces of this package; native/bridge/CMakeLists.txt has the same. */
+function packageStamp(): string {
+  const read = (file: string): Buffer => readFileSync(join(packageRoot, file));
+  const { version } = JSON.parse(read("package.json").toString()) as { version: string };
+  const digests = ["python/_coloop.pyi", "dist/binding.d.ts"].map((file) =>
+    createHash("sha256").update(read(file)).digest("hex").slice(0, 12),
+  );
+  return [version, ...digests].join("-");
+}
+
+function checkStamp({ stamp = "unknown" }: Binding, path: string, remedy: string): void {
+  const wanted = packageStamp();
+  if (stamp === wanted) return;
+  throw new ColoopError(
+    "ERR_COLOOP_ADDON",
+    "The native addon was built from another version of the package than the one that loads it.\n" +
+      `  file: ${path}\n  built from: ${stamp}\n  this package: ${wanted}\n` +
+      `  what to do: ${remedy}, then start the process anew`,
+  );
+}
+
 /**
  * Loads libpython and the addon for it; the same ones on every later call.
  *
- * @throws ColoopError `ERR_COLOOP_ADDON` if they are not built or do not load; an error with the code
+ * @throws ColoopError `ERR_COLOOP_ADDON` if they are not built, do not load or belong to
+ * another version of the package; an error with the code
  * `ERR_COLOOP_OTHER_INTERPRETER` if the process has another libpython
  */
 export function loadBinding(interpreter: Interpreter): {
@@ -131,7 +156,9 @@ export function loadBinding(interpreter: Interpreter): {
   }
   const plain = process.env["COLOOP_DLOPEN"] === "plain";
   const loaded = loader.load({ library: interpreter.library, plain });
-  return { binding: requireAddon<Binding>(bridgePath, remedy), ...loaded };
+  const bridge = requireAddon<Binding>(bridgePath, remedy);
+  checkStamp(bridge, bridgePath, remedy);
+  return { binding: bridge, ...loaded };
 }
 
 let current: Binding | undefined;

@@ -5,12 +5,24 @@
 #include "bridge/env_data.h"
 #include "bridge/lifecycle.h"
 
+namespace {
+
+// exports.stamp: the package and the interfaces that this addon was built from.
+bool AddStamp(napi_env env, napi_value exports) {
+  napi_value stamp = nullptr;
+  return napi_create_string_utf8(env, COLOOP_STAMP, NAPI_AUTO_LENGTH, &stamp) == napi_ok &&
+         napi_set_named_property(env, exports, "stamp", stamp) == napi_ok;
+}
+
+}  // namespace
+
 NAPI_MODULE_INIT() {
   using coloop::bridge::EnvData;
   // Freed by the cleanup hook of setup(), not by Node-API: finalizers that use it may run later.
   auto* data = new EnvData(env);
   if (napi_set_instance_data(env, data, nullptr, nullptr) != napi_ok ||
-      !coloop::bridge::AddCalls(env, exports) || !coloop::bridge::AddLifecycle(env, exports)) {
+      !coloop::bridge::AddCalls(env, exports) || !coloop::bridge::AddLifecycle(env, exports) ||
+      !AddStamp(env, exports)) {
     napi_throw_error(env, "ERR_COLOOP_START", "the addon could not be set up");
   }
   return exports;
