@@ -167,7 +167,13 @@ class SocketChannel final : public loop::Channel {
 
   [[nodiscard]] bool passive() const override { return true; }
   [[nodiscard]] bool IsOf(PyObject* socket) const {
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject* target = nullptr;
+    PyWeakref_GetRef(weak_.get(), &target);
+    return Owned(target).get() == socket;
+#else
     return PyWeakref_GetObject(weak_.get()) == socket;
+#endif
   }
   [[nodiscard]] bool Attach(PyObject* weak) {
     weak_ = Owned(weak);
@@ -371,6 +377,10 @@ PyObject* Perform(PyObject* loop_object, PyObject* socket, std::unique_ptr<Opera
   if (loop == nullptr || loop->closed) {
     PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
     return nullptr;
+  }
+  if (fd < 0) {
+    errno = EBADF;  // the socket is closed
+    return PyErr_SetFromErrno(PyExc_OSError);
   }
   loop::Channel* existing = loop->FindChannel(static_cast<int>(fd));
   if (existing == nullptr) {
