@@ -8,23 +8,32 @@ import { isKeywords } from "./kw.js";
 import { python } from "./library.js";
 import { checkOptions } from "./options.js";
 
-/** How a call may be ended. */
+/**
+ * How a call of an `async def` may be ended early. Neither option stops Python that computes without an
+ * `await`; a function that is no `async def` has ended by the time that they could.
+ */
 export interface RunOptions {
-  /** Cancels the Task; the promise rejects at once with an `AbortError`. */
+  /**
+   * Cancels the Task; the promise rejects at once with an {@link AbortError}. With a signal that is
+   * aborted already Python is not called.
+   */
   signal?: AbortSignal;
-  /** Milliseconds after which the Task is cancelled and the promise rejects. */
+  /**
+   * Milliseconds, from 0 to 2147483647, after which the Task is cancelled and the promise rejects with
+   * a {@link TimeoutError}. The timer alone does not keep the process alive.
+   */
   timeout?: number;
 }
 
-/** Options of `py.call`. */
+/** Options of {@link PythonContext.call}. */
 export interface CallOptions extends RunOptions {
   /** Keyword arguments. */
   kwargs?: Readonly<Record<string, unknown>>;
 }
 
-/** Options of `f.$with(…)`. */
+/** Options of {@link PyProxy.$with}. */
 export interface WithOptions extends CallOptions {
-  /** The result crosses as a proxy, whatever it is. */
+  /** The result crosses as a proxy, whatever it is: a list is then Python's own. Default false. */
   ref?: boolean;
 }
 

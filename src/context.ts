@@ -8,23 +8,46 @@ import { checkOptions, checkString } from "./options.js";
 import { handleOf, isPyProxy, type PyProxy } from "./proxy.js";
 
 /**
- * Variables of `eval` and `exec`: names and values, which the code sees besides the globals and which
- * end with it; or a proxy of a Python dict, which it writes to.
+ * Variables of `eval` and `exec`: names and values, which the code sees besides the globals. They end
+ * with the code, and so does what it assigns. Or a proxy of a Python dict: what the code assigns is in
+ * it afterwards.
  */
 export type Locals = Readonly<Record<string, unknown>> | PyProxy;
 
-/** Options of `close`. */
+/** Options of {@link PythonContext.close}. */
 export interface CloseOptions {
-  /** Milliseconds that cancelled Tasks get to finish. Default 2000. */
+  /** Milliseconds, from 0 to 2147483647, that cancelled Tasks get to finish. Default 2000. */
   timeout?: number;
 }
 
-/** One place where Python runs; the same interface wherever that is. */
+/**
+ * One place where Python runs; the same interface wherever that is.
+ *
+ * Everything here is used on the JavaScript thread that started it (the main thread or a Worker), where
+ * Python runs as well: what computes there blocks JavaScript. What Python raises is a
+ * {@link PythonError}; a wrong argument is a {@link ColoopTypeError} with the code
+ * `ERR_COLOOP_ARGUMENT`, a value that cannot cross one with `ERR_COLOOP_CONVERSION`; use after `close`
+ * is a {@link ColoopError} with `ERR_COLOOP_CLOSED`. Methods that return a promise reject with these
+ * errors.
+ */
 export interface PythonContext extends AsyncDisposable {
   /**
-   * Calls a function of a module and awaits its result.
+   * Imports a module, calls a function of it, and awaits the result if that is awaitable.
    *
-   * @throws PythonError if Python raises, AbortError and TimeoutError as the options say
+   * @typeParam T - the result's type, which is not checked
+   * @param module - the module's dotted name
+   * @param name - the function, class or other callable of the module
+   * @param args - the positional arguments
+   * @param options - keyword arguments, and how the call may end early
+   * @throws PythonError if Python raises, `AbortError` and `TimeoutError` as the options say
+   * @example
+   * ```ts
+   * import { Python } from "coloop";
+   *
+   * const py = await Python.start();
+   * console.log(await py.call<number>("math", "hypot", [3, 4])); // 5
+   * await py.close();
+   * ```
    */
   call<T = unknown>(
     module: string,
@@ -32,11 +55,36 @@ export interface PythonContext extends AsyncDisposable {
     args?: readonly unknown[],
     options?: CallOptions,
   ): Promise<T>;
-  /** Evaluates an expression; top-level `await` is allowed. */
+  /**
+   * Evaluates an expression; `await` is allowed in it.
+   *
+   * @typeParam T - the result's type, which is not checked
+   * @param expression - Python source
+   * @param locals - variables that it sees besides the globals
+   * @throws PythonError if Python raises (also `SyntaxError`), `AbortError` and `TimeoutError` as the
+   * options say
+   */
   eval<T = unknown>(expression: string, locals?: Locals, options?: RunOptions): Promise<T>;
-  /** Runs statements; top-level `await` is allowed. */
+  /**
+   * Runs statements; top-level `await` is allowed. What they assign stays in the globals, unless there
+   * are locals.
+   *
+   * @param code - Python source
+   * @param locals - variables that it sees besides the globals
+   * @throws PythonError if Python raises (also `SyntaxError`), `AbortError` and `TimeoutError` as the
+   * options say
+   */
   exec(code: string, locals?: Locals, options?: RunOptions): Promise<void>;
-  /** Iterates what an async generator function of a module yields. */
+  /**
+   * Iterates what an async generator function of a module yields. The generator is closed when the loop
+   * is left early, and goes on no further than the read-ahead while nobody asks for items.
+   *
+   * @typeParam T - the items' type, which is not checked
+   * @param module - the module's dotted name
+   * @param name - a function of the module that returns an async iterable
+   * @param args - the positional arguments
+   * @throws PythonError if the call raises; what the generator raises rejects the promise of `next()`
+   */
   stream<T = unknown>(
     module: string,
     name: string,
@@ -44,16 +92,28 @@ export interface PythonContext extends AsyncDisposable {
     options?: StreamOptions,
   ): AsyncIterableIterator<T>;
   /**
-   * Makes a JavaScript function known to Python: `from coloop import name`.
+   * Makes a JavaScript function known to Python: `from coloop import name`, or
+   * `coloop.call("name", …)`. Python may call it from any thread; it runs on this one, and that thread
+   * waits. A function of the same name is replaced.
    *
+   * @param name - a Python identifier
+   * @param fn - its arguments and result cross as everywhere; if it returns a promise, Python can await
+   * it
    * @throws PythonError (ValueError) for a name that is no identifier or that the module has itself
    */
   register(name: string, fn: (...args: never[]) => unknown): void;
   /** Forgets a registered function; false if the name was not known. */
   unregister(name: string): boolean;
-  /** A context with globals of its own in the same place. */
+  /**
+   * A context with globals of its own in the same place; modules and registered functions are shared.
+   * Its `close` lets go of the globals only.
+   */
   namespace(): Promise<PythonContext>;
-  /** Ends the context. */
+  /**
+   * Ends the context. Closing twice does nothing.
+   *
+   * @throws ColoopTypeError `ERR_COLOOP_ARGUMENT` for wrong options
+   */
   close(options?: CloseOptions): Promise<void>;
 }
 

@@ -28,21 +28,30 @@ export const maxDepth = 1000;
 
 const minBulkNumbers = 16;
 
-/** A value that crosses as a proxy in place of a copy. */
+/** What {@link ref} makes: a value that crosses as a proxy in place of a copy. */
 export class Ref<T = unknown> {
+  /** The value itself. */
   readonly value: T;
+  /** @internal */
   constructor(value: T) {
     this.value = value;
   }
 }
 
 /**
- * Passes a JavaScript value to Python as a proxy in place of a copy.
+ * Passes a JavaScript value to Python as a proxy in place of a copy, as an argument or within one.
  *
+ * @param value - any JavaScript value; of primitives, which have no identity, it is the value that
+ * crosses
  * @example
  * ```ts
+ * import { Python, ref } from "coloop";
+ *
+ * const py = await Python.start();
  * const list = [1, 2];
- * py.import("mod").append(ref(list), 3); // list is [1, 2, 3] afterwards
+ * py.execSync("numbers.push(3)", { numbers: ref(list) });
+ * console.log(list); // [ 1, 2, 3 ]
+ * await py.close();
  * ```
  */
 export function ref<T>(value: T): Ref<T> {

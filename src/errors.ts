@@ -1,7 +1,7 @@
 // Every error of ours: one table of codes, few classes. An error is recognised by its `code`, which
 // survives two copies of the package.
 
-/** The stable codes of coloop's errors and what each says. */
+/** The stable codes of coloop's errors and what each says; docs/guide/errors.md shows them. */
 export const errorCodes = {
   ERR_COLOOP_ABORTED: "the operation was aborted or its Task cancelled",
   ERR_COLOOP_ADDON: "the native addon could not be loaded",
@@ -25,14 +25,18 @@ export const errorCodes = {
   ERR_COLOOP_WORKER_FIRST: "a Worker used Python before the main thread started it",
 } as const;
 
-/** A stable error code. */
+/**
+ * A stable error code; docs/guide/errors.md lists what each says. Compare `error.code` with it, not
+ * classes or messages: it stays the same when a program holds two copies of the package.
+ */
 export type ErrorCode = keyof typeof errorCodes;
 
-/** An error of coloop itself. */
+/** An error of coloop itself: Python does not start, is closed, or ends. */
 export class ColoopError extends Error {
-  /** The stable code. */
+  /** The stable code, an {@link ErrorCode}. */
   readonly code: string;
 
+  /** @internal */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "ColoopError";
@@ -40,11 +44,16 @@ export class ColoopError extends Error {
   }
 }
 
-/** A value or an argument that cannot be used: a TypeError with a code. */
+/**
+ * A value or an argument that cannot be used: a `TypeError` with the code `ERR_COLOOP_ARGUMENT`,
+ * `ERR_COLOOP_CONVERSION`, `ERR_COLOOP_DISPOSED` or `ERR_COLOOP_READ_ONLY`. Python has not been called
+ * then.
+ */
 export class ColoopTypeError extends TypeError {
   /** The stable code. */
   readonly code: string;
 
+  /** @internal */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -65,12 +74,15 @@ export function makeOwnError(code: ErrorCode, message: string): Error {
     : new ColoopError(code, message);
 }
 
-/** One frame of a Python traceback, outermost first. */
+/** One frame of a Python traceback. */
 export interface PythonFrame {
+  /** The file's name; `<coloop>` for the code of `eval` and `exec`. */
   readonly file: string;
+  /** The number of the line, from 1. */
   readonly line: number;
+  /** The function's name; `<module>` outside of functions. */
   readonly function: string;
-  /** The line of source, if it can be read. */
+  /** The line of source without its indentation; null if it cannot be read. */
   readonly source: string | null;
 }
 
@@ -91,7 +103,12 @@ export interface ExceptionDescription {
   readonly errors: Described[] | null;
 }
 
-/** An exception of Python's. */
+/**
+ * An exception that Python raised. `name` is the name of its class, `message` its text, `cause` the
+ * exception that it was raised from, `stack` the JavaScript frames and below them Python's.
+ *
+ * One exception is one object: raised again, or passed back to Python, it is what it was.
+ */
 export class PythonError extends Error {
   /** The stable code: `ERR_COLOOP_PYTHON`, or that of a subclass. */
   readonly code: string;
@@ -99,13 +116,14 @@ export class PythonError extends Error {
   readonly pythonType: string;
   /** The traceback as Python prints it. */
   readonly traceback: string = "";
-  /** The traceback's frames, outermost first. */
+  /** The last 100 frames of the traceback, outermost first. */
   readonly frames: readonly PythonFrame[] = [];
-  /** The exceptions of an ExceptionGroup. */
+  /** The exceptions of an ExceptionGroup; what came from JavaScript is itself. */
   declare readonly errors?: readonly unknown[];
-  /** The exception itself: a proxy. */
+  /** The exception itself: a proxy, by which its own attributes are reached. */
   declare readonly value: unknown;
 
+  /** @internal */
   constructor(description: ExceptionDescription, code: ErrorCode = "ERR_COLOOP_PYTHON") {
     const cause = description.cause === null ? undefined : makeError(description.cause);
     super(description.message, cause === undefined ? undefined : { cause });
@@ -141,8 +159,12 @@ function showTraceback(
   });
 }
 
-/** `asyncio.CancelledError`: its `name` is `AbortError`, as in `fetch`. */
+/**
+ * `asyncio.CancelledError`: Python cancelled the Task, or `close()` did. Its `name` is `AbortError`, as
+ * in `fetch`, its code `ERR_COLOOP_ABORTED`.
+ */
 export class PythonAbortError extends PythonError {
+  /** @internal */
   constructor(description: ExceptionDescription) {
     super(
       {
@@ -155,30 +177,40 @@ export class PythonAbortError extends PythonError {
   }
 }
 
-/** Python's `TimeoutError`. */
+/** Python's own `TimeoutError`, of any module; its code is `ERR_COLOOP_TIMEOUT`. */
 export class PythonTimeoutError extends PythonError {
+  /** @internal */
   constructor(description: ExceptionDescription) {
     super({ ...description, name: "PythonTimeoutError" }, "ERR_COLOOP_TIMEOUT");
   }
 }
 
-/** `KeyboardInterrupt`: Python was interrupted. */
+/** `KeyboardInterrupt`: Python was interrupted; its code is `ERR_COLOOP_INTERRUPTED`. */
 export class PythonInterruptedError extends PythonError {
+  /** @internal */
   constructor(description: ExceptionDescription) {
     super({ ...description, name: "PythonInterruptedError" }, "ERR_COLOOP_INTERRUPTED");
   }
 }
 
-/** An operation that its AbortSignal ended; `cause` is the signal's reason. */
+/**
+ * An operation that its AbortSignal ended, with the code `ERR_COLOOP_ABORTED`; `cause` is the signal's
+ * reason. The promise rejects with it at once, whatever the Task makes of its cancellation.
+ */
 export class AbortError extends ColoopError {
+  /** @internal */
   constructor(message: string, options?: ErrorOptions) {
     super("ERR_COLOOP_ABORTED", message, options);
     this.name = "AbortError";
   }
 }
 
-/** An operation that took longer than its `timeout`. */
+/**
+ * An operation that took longer than its `timeout`, with the code `ERR_COLOOP_TIMEOUT`; its `name` is
+ * `PythonTimeoutError`, as that of Python's own.
+ */
 export class TimeoutError extends ColoopError {
+  /** @internal */
   constructor(message: string, options?: ErrorOptions) {
     super("ERR_COLOOP_TIMEOUT", message, options);
     this.name = "PythonTimeoutError";

@@ -3,7 +3,7 @@
 export type { CallOptions, RunOptions, WithOptions } from "./call.js";
 export type { CloseOptions, Locals, PythonContext } from "./context.js";
 export { discoverInterpreter, type Interpreter } from "./discover.js";
-export { ref } from "./encode.js";
+export { type Ref, ref } from "./encode.js";
 export {
   AbortError,
   ColoopError,
@@ -17,7 +17,8 @@ export {
   TimeoutError,
 } from "./errors.js";
 export type { StreamOptions } from "./iterate.js";
-export { kw } from "./kw.js";
+export { type Keywords, kw } from "./kw.js";
 export { isPyProxy, type PyProxy, type PyView } from "./proxy.js";
 export { type LoopError, Python, type PythonEvents, type StartOptions } from "./python.js";
+export type { SandboxOptions } from "./sandbox.js";
 export type { ViewOptions } from "./view.js";

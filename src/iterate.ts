@@ -3,9 +3,12 @@
 import { python } from "./library.js";
 import { checkOptions } from "./options.js";
 
-/** Options of `py.stream`. */
+/** Options of {@link PythonContext.stream}. */
 export interface StreamOptions {
-  /** Items that Python may make ahead of their use; 0 is lockstep. Default 16. */
+  /**
+   * Items that Python may make ahead of their use; 0 is lockstep: an item is made when it is asked for.
+   * Default 16.
+   */
   highWaterMark?: number;
 }
 

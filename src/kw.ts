@@ -2,14 +2,18 @@
 
 import { ColoopTypeError } from "./errors.js";
 
+/** What {@link kw} makes: keyword arguments, to be passed as the last argument of a call. */
 class Keywords {
+  /** The names and values. */
   readonly kwargs: Readonly<Record<string, unknown>>;
   readonly #ours = true;
 
+  /** @internal */
   constructor(kwargs: Readonly<Record<string, unknown>>) {
     this.kwargs = kwargs;
   }
 
+  /** @internal */
   static is(value: unknown): value is Keywords {
     return typeof value === "object" && value !== null && #ours in value && value.#ours;
   }
@@ -18,13 +22,19 @@ class Keywords {
 export type { Keywords };
 
 /**
- * Keyword arguments for a call of a Python function: the last argument.
+ * Keyword arguments for a call of a Python function or class: the last argument. A plain object in that
+ * place is a dict.
  *
  * @param kwargs - the names and values
- * @throws TypeError `ERR_COLOOP_ARGUMENT` if it is no object
+ * @throws ColoopTypeError `ERR_COLOOP_ARGUMENT` if it is no object; also the call, if it is not the
+ * last argument (`ERR_COLOOP_CONVERSION`)
  * @example
  * ```ts
- * np.array([1, 2, 3], kw({ dtype: "float32" }));
+ * import { kw, Python } from "coloop";
+ *
+ * const py = await Python.start();
+ * console.log(py.import("json").dumps({ b: 1, a: 2 }, kw({ sort_keys: true }))); // {"a": 2, "b": 1}
+ * await py.close();
  * ```
  */
 export function kw(kwargs: Readonly<Record<string, unknown>>): Keywords {

@@ -24,7 +24,10 @@ export const abilities = {
   buffer: 256,
 } as const;
 
-/** A view of `$view()`: a typed array over the object's memory. */
+/**
+ * A view of {@link PyProxy.$view}: a typed array over the object's memory; its class is that of the
+ * element format.
+ */
 export type PyView =
   | Int8Array
   | Uint8Array
@@ -40,6 +43,10 @@ export type PyView =
 /**
  * A proxy of a Python object: attributes by name, items by integer, calls, `new`, iteration. What is
  * coloop's own begins with `$`, which no Python name can.
+ *
+ * It belongs to the JavaScript thread that got it. Every use throws a {@link PythonError} if Python
+ * raises, and a {@link ColoopTypeError} with `ERR_COLOOP_DISPOSED` after `$dispose()` and after
+ * `close()` of its Python.
  */
 export interface PyProxy {
   /** Attributes, items, calls: whatever the Python object has. */
@@ -49,27 +56,51 @@ export interface PyProxy {
   (...args: any[]): any;
   // biome-ignore lint/suspicious/noExplicitAny: the same for classes
   new (...args: any[]): any;
-  /** The function with keyword arguments, a signal, a time-out, or its result as a proxy. */
+  /**
+   * The function with keyword arguments, a signal, a time-out, or its result as a proxy: `f.$with({
+   * timeout: 100 })(x)`.
+   *
+   * @throws ColoopTypeError `ERR_COLOOP_ARGUMENT` when called, for wrong options
+   */
   $with(options: WithOptions): (...args: unknown[]) => unknown;
-  /** A copy as a JavaScript value, if the object is of a kind that is copied. */
+  /** A copy as a JavaScript value, if the object is of a kind that is copied; else the proxy itself. */
   $toJs(): unknown;
-  /** A typed array over the object's buffer; read-only memory only with `copy`. */
+  /**
+   * A typed array over the object's buffer, without a copy; the memory stays where it is while the
+   * array lives.
+   *
+   * @throws ColoopTypeError `ERR_COLOOP_READ_ONLY` for read-only memory without `copy`,
+   * `ERR_COLOOP_CONVERSION` for an element format that no typed array has
+   * @throws PythonError (`TypeError`) if the object has no buffer
+   */
   $view(options?: ViewOptions): PyView;
-  /** The name of the object's class. */
+  /** The name of the object's class, without its module. */
   readonly $type: string;
   /** Python's `repr()`. */
   $repr(): string;
-  /** Lets go of the object now; later use throws. */
+  /** Lets go of the object now; later use throws `ERR_COLOOP_DISPOSED`. A second call does nothing. */
   $dispose(): void;
-  /** `object[key]` with a key of any kind. */
+  /**
+   * `object[key]` with a key of any kind.
+   *
+   * @throws PythonError (`KeyError`, `IndexError`, `TypeError`) as Python
+   */
   $get(key: unknown): unknown;
   /** `object[key] = value`. */
   $set(key: unknown, value: unknown): void;
   /** `key in object`. */
   $has(key: unknown): boolean;
-  /** `del object[key]`. */
+  /**
+   * `del object[key]`.
+   *
+   * @throws PythonError (`KeyError`, `IndexError`, `TypeError`) as Python
+   */
   $delete(key: unknown): void;
-  /** An attribute of any name; with `ref` as a proxy, not copied. */
+  /**
+   * An attribute of any name, also one that JavaScript uses itself; with `ref` as a proxy, not copied.
+   *
+   * @throws PythonError (`AttributeError`) if there is none
+   */
   $attr(name: string, options?: { ref?: boolean }): unknown;
   /** The items, if the object is iterable; leaving the loop early closes a generator. */
   // biome-ignore lint/suspicious/noExplicitAny: what a Python object yields is not known to TypeScript
@@ -375,7 +406,7 @@ export function makeProxy(handle: Handle, bits: number): unknown {
   return proxy;
 }
 
-/** True if the value is a proxy of a Python object. */
+/** True if the value is a proxy of a Python object; also of one that is disposed. */
 export function isPyProxy(value: unknown): value is PyProxy {
   return handlerOf(value) !== undefined;
 }

@@ -21,7 +21,7 @@ import { checkOptions, checkString } from "./options.js";
 import { forgetNames, handleOf, makeProxy, type PyProxy } from "./proxy.js";
 import { type SandboxOptions, type SandboxPolicy, sandboxPolicy } from "./sandbox.js";
 
-/** Options of `Python.start`. */
+/** Options of {@link Python.start}. */
 export interface StartOptions {
   /**
    * An interpreter's path, a venv's folder, or a version such as `"3.12"`. Without it: `COLOOP_PYTHON`,
@@ -30,7 +30,10 @@ export interface StartOptions {
   python?: string;
   /** Events or groups of docs/sandbox.md that are allowed or denied besides the defaults. */
   sandbox?: SandboxOptions;
-  /** Milliseconds that Python's threads and exit handlers get at the process's end. Default 2000. */
+  /**
+   * Milliseconds, from 0 to 2147483647, that Python's threads and exit handlers get at the process's
+   * end. Default 2000.
+   */
   exitGrace?: number;
 }
 
@@ -44,9 +47,12 @@ export interface LoopError {
   readonly context: PyProxy;
 }
 
-/** The events of `py`. */
+/** The events of {@link Python}, emitted on the JavaScript thread that started it. */
 export interface PythonEvents {
-  /** An error that no promise carries: a callback, a transport, a Task that nobody awaited. */
+  /**
+   * An error that no promise carries: a callback, a transport, a Task that nobody awaited. Python's own
+   * handler, which logs it, has had it by then.
+   */
   loopError: [error: LoopError];
 }
 
@@ -149,7 +155,10 @@ function startOptionsKey(policy: SandboxPolicy, interpreter: Interpreter): strin
   return JSON.stringify([interpreter.executable, interpreter.library, policy.allow, policy.deny]);
 }
 
-/** CPython on this environment's loop. */
+/**
+ * CPython on the loop of one JavaScript thread: the main thread's, or a Worker's. Made by
+ * {@link Python.start}; the synchronous methods run Python to its end before they return.
+ */
 export class Python extends EventEmitter<PythonEvents> implements PythonContext {
   /** The version of Python, for example `3.12.1`. */
   readonly version: string;
@@ -169,12 +178,14 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
   /**
    * Starts Python in this environment, or returns the one that runs.
    *
-   * The first start of a process is on the main thread; a Worker can start its own afterwards.
+   * The first start of a process is on the main thread; a Worker can start its own afterwards. A
+   * process has one interpreter, which lives as long as the process.
    *
+   * @param options - unknown ones throw
    * @throws ColoopError `ERR_COLOOP_PYTHON_NOT_FOUND`, `ERR_COLOOP_PYTHON_UNSUPPORTED`,
    * `ERR_COLOOP_NO_SHARED_LIBPYTHON`, `ERR_COLOOP_ADDON`: what was tried and what to do;
-   * `ERR_COLOOP_OTHER_INTERPRETER` if another interpreter or policy runs;
-   * `ERR_COLOOP_WORKER_FIRST` in a Worker before the main thread
+   * `ERR_COLOOP_OTHER_INTERPRETER` if another interpreter or policy runs; `ERR_COLOOP_WORKER_FIRST` in
+   * a Worker before the main thread
    */
   static async start(options: StartOptions = {}): Promise<Python> {
     checkOptions(options, "Python.start", {
@@ -215,18 +226,33 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     return handle;
   }
 
-  /** Imports a module: a proxy. Submodules by their dotted name. */
+  /**
+   * Imports a module: a proxy.
+   *
+   * @param name - the module's name; submodules by their dotted name
+   * @throws PythonError (`ModuleNotFoundError`, or whatever the module raises)
+   */
   import(name: string): PyProxy {
     checkString(name, "the module's name");
     return python().importModule(name) as PyProxy;
   }
 
-  /** Evaluates an expression in the shared namespace, synchronously. */
+  /**
+   * Evaluates an expression in the shared namespace, synchronously. Of a coroutine the result is a
+   * promise.
+   *
+   * @typeParam T - the result's type, which is not checked
+   * @throws PythonError if Python raises, also `SyntaxError`
+   */
   evalSync<T = unknown>(expression: string, locals?: Locals): T {
     return this.#context.evalSync<T>(expression, locals);
   }
 
-  /** Runs statements in the shared namespace, synchronously. */
+  /**
+   * Runs statements in the shared namespace, synchronously.
+   *
+   * @throws PythonError if Python raises, also `SyntaxError`
+   */
   execSync(code: string, locals?: Locals): void {
     this.#context.execSync(code, locals);
   }
@@ -279,14 +305,19 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     return this.#context.namespace();
   }
 
-  /** Live objects by kind, for tests and for people who look for a leak. */
+  /**
+   * Numbers of live objects by kind, for tests and for people who look for a leak. The kinds are not
+   * stable.
+   */
   counters(): Record<string, number> {
     return binding().counters();
   }
 
   /**
    * Cancels the Tasks, closes the loop and every proxy. The interpreter lives as long as the process;
-   * `Python.start` works again.
+   * `Python.start` works again. Promises of Tasks that do not end within the time-out stay pending.
+   *
+   * @throws ColoopTypeError `ERR_COLOOP_ARGUMENT` for wrong options
    */
   async close(options: CloseOptions = {}): Promise<void> {
     checkOptions(options, "close", { timeout: "milliseconds" });
@@ -301,6 +332,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     await turn();
   }
 
+  /** The same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

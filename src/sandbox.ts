@@ -9,9 +9,15 @@ import { checkOptions } from "./options.js";
  * It cannot be loosened later; `coloop._sandbox.tighten` in Python makes it stricter.
  */
 export interface SandboxOptions {
-  /** Events and groups to be allowed although they are blocked by default, for example `"subprocess"`. */
+  /**
+   * Events and groups to be allowed although they are blocked by default, for example `"subprocess"`.
+   * Default none.
+   */
   allow?: readonly string[];
-  /** Events and groups to be refused, for example `"network"`. In force when `Python.start` resolves. */
+  /**
+   * Events and groups to be refused, for example `"network"`. In force when `Python.start` resolves.
+   * Default none.
+   */
   deny?: readonly string[];
 }
 

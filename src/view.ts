@@ -5,9 +5,9 @@ import { ColoopTypeError } from "./errors.js";
 import { checkOptions } from "./options.js";
 import type { PyView } from "./proxy.js";
 
-/** Options of `$view()`. */
+/** Options of {@link PyProxy.$view}. */
 export interface ViewOptions {
-  /** A copy, which read-only memory needs. */
+  /** A typed array with a copy of the memory, which read-only memory needs. Default false. */
   copy?: boolean;
 }
 

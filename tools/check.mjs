@@ -1,5 +1,5 @@
-// `npm run check`: formats, lints and types of TypeScript, JavaScript and Python. All checks run, also
-// when one fails.
+// `npm run check`: formats, lints and types of TypeScript, JavaScript and Python, and the comments of the
+// public names. All checks run, also when one fails.
 
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -14,6 +14,9 @@ function node(script, ...args) {
   return run(process.execPath, [require.resolve(script), ...args], { quiet: true });
 }
 
+// Its package does not export its command.
+const typedoc = path.join(path.dirname(require.resolve("typedoc/package.json")), "bin", "typedoc");
+
 const checks = [
   ["biome", () => node("@biomejs/biome/bin/biome", "ci", "--colors=off", ".")],
   ["tsc", () => node("typescript/bin/tsc", "-p", "tsconfig.json")],
@@ -24,6 +27,7 @@ const checks = [
         ? node("basedpyright", "--warnings", "--project", "pyproject.toml")
         : { code: 0 },
   ],
+  ["typedoc", () => run(process.execPath, [typedoc, "--emit", "none"], { quiet: true })],
   ["ruff", async () => ({ code: (await lintPython()) === 0 ? 0 : 1 })],
 ];
 
