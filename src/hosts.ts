@@ -165,11 +165,10 @@ function lookUp(target: unknown, key: unknown): unknown {
   return read(target, typeof key === "string" || typeof key === "symbol" ? key : String(key));
 }
 
-function size(target: unknown): number {
+function size(target: unknown): unknown {
   const like = target as { size?: unknown; length?: unknown };
   const count = types.isMap(target) || types.isSet(target) ? like.size : (like.length ?? like.size);
-  if (typeof count !== "number") throw new TypeError("this JavaScript object has no length");
-  return count;
+  return typeof count === "number" ? count : missing;
 }
 
 function contains(target: unknown, key: unknown): boolean {

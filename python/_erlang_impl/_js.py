@@ -98,7 +98,10 @@ class JsObject(_coloop.JsRef):
         return bool(self._perform(_CONTAINS, key))
 
     def __len__(self) -> int:
-        return int(self._perform(_LENGTH))
+        length = self._perform(_LENGTH)
+        if length is MISSING:  # a TypeError, which tells list() that there is no hint either
+            raise TypeError("this JavaScript object has no length")
+        return int(length)
 
     def __bool__(self) -> bool:
         return True
