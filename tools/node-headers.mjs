@@ -4,7 +4,7 @@ import { existsSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
-import { ask, ToolError } from "./run.mjs";
+import { ask, root, ToolError } from "./run.mjs";
 
 function gypCaches() {
   const home = os.homedir();
@@ -20,17 +20,25 @@ function gypCaches() {
     .map((folder) => path.join(folder, process.versions.node, "include", "node"));
 }
 
-/** The headers of a libuv installed beside Node, with Node-API's own from the package of that name. */
-function separateHeaders() {
+/**
+ * For a Node without headers of its own: those of a libuv installed beside it, with Node-API's from the
+ * package `node-api-headers`. Neither is a dependency; `tried` is told which of them is missing.
+ */
+function separateHeaders(tried) {
   const uv = ask("pkg-config", ["--variable=includedir", "libuv"]);
-  if (!uv || !existsSync(path.join(uv, "uv.h"))) return undefined;
+  const hasUv = uv && existsSync(path.join(uv, "uv.h"));
+  const api = findPackage("node-api-headers");
+  if (hasUv && api) return [path.join(api, "include"), uv];
+  tried.push(`pkg-config libuv: ${hasUv ? uv : "not found"}`);
+  tried.push(`the npm package node-api-headers: ${api ?? "not installed"}`);
+  return undefined;
+}
+
+/** A package of the project that is built in, or of this one. */
+function findPackage(name) {
+  const { resolve } = createRequire(import.meta.url);
   try {
-    const require = createRequire(import.meta.url);
-    const folder = path.join(
-      path.dirname(require.resolve("node-api-headers/package.json")),
-      "include",
-    );
-    return [folder, uv];
+    return path.dirname(resolve(`${name}/package.json`, { paths: [process.cwd(), root] }));
   } catch {
     return undefined;
   }
@@ -50,15 +58,19 @@ export function findNodeHeaders() {
       return [folder];
     }
   }
-  const separate = separateHeaders();
+  const tried = [...candidates];
+  const separate = separateHeaders(tried);
   if (separate) return separate;
   throw new ToolError(
     [
       `no headers of Node ${process.versions.node} (node_api.h and uv.h) found. Tried:`,
-      ...candidates.map((folder) => `  ${folder}`),
-      "  pkg-config libuv with the npm package node-api-headers",
-      "Install Node from nodejs.org or a version manager (its headers come along), or run",
-      "`npx node-gyp install`, or set npm_config_nodedir to a folder that holds include/node.",
+      ...tried.map((place) => `  ${place}`),
+      "Do one of these:",
+      "  install Node from nodejs.org or with a version manager: its headers come along",
+      "  npx node-gyp install",
+      "  set npm_config_nodedir to a folder that holds include/node",
+      "  install libuv's headers (Debian: apt-get install libuv1-dev pkg-config) and",
+      "  `npm install --save-dev node-api-headers`",
     ].join("\n"),
   );
 }
