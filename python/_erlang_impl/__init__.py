@@ -10,23 +10,29 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from . import _host
+from . import _aliases, _host
 from ._host import async_call, call, cast
 from ._js import JsError, JsObject
 from ._loop import ErlangEventLoop
-from ._policy import ErlangEventLoopPolicy, EventLoopPolicy
+from ._mode import ExecutionMode, detect_mode
+from ._policy import ErlangEventLoopPolicy, EventLoopPolicy, get_event_loop_policy
 from ._runner import install, new_event_loop, run, sleep, spawn_task
+from ._sandbox import is_sandboxed
 
 __all__ = [
     "ErlangEventLoop",
     "ErlangEventLoopPolicy",
     "EventLoopPolicy",
+    "ExecutionMode",
     "JsError",
     "JsObject",
     "async_call",
     "call",
     "cast",
+    "detect_mode",
+    "get_event_loop_policy",
     "install",
+    "is_sandboxed",
     "new_event_loop",
     "ref",
     "run",
@@ -36,7 +42,7 @@ __all__ = [
 
 
 def ref(value: Any) -> Any:
-    """Passes a value to JavaScript as a proxy in place of a copy."""
+    """Wraps a value that is to reach JavaScript as a proxy in place of a copy. From any thread."""
     import _coloop
 
     return _coloop.opaque(value)
@@ -49,8 +55,8 @@ class _Module(ModuleType):
         function = _host.find(name)
         if function is None:
             raise AttributeError(
-                f"module 'coloop' has no {name!r} and no JavaScript function is registered under "
-                f"that name; register it with py.register({name!r}, fn)"
+                f"module 'coloop' has no attribute {name!r}, and no JavaScript function is "
+                f"registered under that name; register it with py.register({name!r}, fn)"
             )
         return function
 
@@ -59,3 +65,4 @@ class _Module(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Module
+_aliases.install()

@@ -20,7 +20,7 @@ import _coloop
 from . import _host
 from ._errors import describe
 from ._js import MISSING, thrown
-from ._runner import install
+from ._policy import install_policy
 from ._stream import Stream
 
 __all__ = ["MISSING", "async_resource", "describe", "thrown"]
@@ -31,7 +31,7 @@ async_resource: contextvars.ContextVar[Any] = contextvars.ContextVar("coloop_asy
 
 def connect(loop: Any, on_error: Any) -> None:
     """Makes the loop this thread's own; JavaScript is told what its exception handler gets."""
-    install()
+    install_policy()
     handle = loop.call_exception_handler
 
     def call_exception_handler(context: dict[str, Any]) -> None:

@@ -78,8 +78,10 @@ def _get(name: str) -> Callable[..., Any]:
 def call(name: str, *args: Any) -> Any:
     """Calls a registered function and returns its result.
 
-    A function that returns a promise can be awaited only: on the JavaScript thread this raises
-    RuntimeError, since the promise cannot settle while Python blocks that thread.
+    From any thread: the function runs on the JavaScript thread, while the caller waits without
+    the GIL. A promise is waited for, but on the JavaScript thread that raises RuntimeError, since
+    the promise cannot settle while Python blocks that thread. NameError for an unknown name,
+    TypeError for an argument that cannot cross; what JavaScript throws is raised as JsError.
     """
     result = _get(name)(*args)
     if isinstance(result, _js.JsPromise):
@@ -88,11 +90,19 @@ def call(name: str, *args: Any) -> Any:
 
 
 async def async_call(name: str, *args: Any) -> Any:
-    """Calls a registered function and, if it returns a promise, awaits it."""
+    """Calls a registered function and, if it returns a promise, awaits it.
+
+    On the loop of any thread. The errors are those of `call`; RuntimeError also for a promise on
+    a loop that blocks the JavaScript thread. Cancelled, it stops waiting.
+    """
     result = _get(name)(*args)
     return await result if isinstance(result, _js.JsPromise) else result
 
 
 def cast(name: str, *args: Any) -> None:
-    """Calls a registered function and drops its result; a rejection is Node's."""
+    """Calls a registered function and drops its result; a rejected promise is then Node's
+    `unhandledRejection`.
+
+    From any thread. The errors are those of `call`, as far as they come before the result.
+    """
     _get(name)(*args)

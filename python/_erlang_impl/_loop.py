@@ -17,7 +17,7 @@ import threading
 import warnings
 import weakref
 from asyncio import base_events, constants, format_helpers, sslproto, trsock
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
 import _coloop
@@ -81,7 +81,7 @@ class _Selector:
         return selectors.SelectorKey(fileobj, fd, read | write, None)
 
 
-class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: ignore[reportIncompatibleMethodOverride]
+class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
     """asyncio's event loop on libuv.
 
     Hosted, it is attached to the loop that Node.js runs and needs no `run_*`; owned, it has a
@@ -123,7 +123,7 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):  # pyright: igno
             raise RuntimeError(_DRIVEN_BY_NODE)
         super().run_forever()
 
-    def run_until_complete(self, future: Any) -> Any:
+    def run_until_complete(self, future: Generator[Any, None, _T] | Awaitable[_T]) -> _T:
         if self._hosted:
             if asyncio.iscoroutine(future):
                 future.close()

@@ -4,36 +4,57 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
-import _coloop
-
 from ._loop import ErlangEventLoop
-from ._policy import ErlangEventLoopPolicy
+from ._policy import current_loop, install_policy
 
 _T = TypeVar("_T")
 _runners: Any = asyncio.runners  # its private parts
 
+_NO_POLICY = (
+    "Run the program with erlang.run(main()), "
+    "or with asyncio.Runner(loop_factory=erlang.new_event_loop)"
+)
+
 
 def new_event_loop() -> ErlangEventLoop:
-    """A new loop, to be run by the thread that calls its `run_*` methods."""
+    """A new owned loop: the thread that calls one of its `run_*` methods runs it.
+
+    From any thread, also as a `loop_factory`. It is to be closed.
+    """
     return ErlangEventLoop()
 
 
-def install() -> None:
-    """Makes ErlangEventLoop the loop of `asyncio.run` and `asyncio.new_event_loop`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # 3.14 deprecates policies
-        asyncio.set_event_loop_policy(ErlangEventLoopPolicy())
+def install(*, silent: bool = False) -> None:
+    """Makes ErlangEventLoop the loop of `asyncio.run` and `asyncio.new_event_loop`, process-wide.
+
+    In a program that `Python.start()` began it is so already. Policies go out of use: from
+    Python 3.12 on this warns with a DeprecationWarning unless `silent`, from 3.14 on it raises
+    RuntimeError. From any thread.
+    """
+    if sys.version_info >= (3, 14):
+        raise RuntimeError(f"erlang.install() is not supported on Python 3.14+. {_NO_POLICY}")
+    if sys.version_info >= (3, 12) and not silent:
+        warnings.warn(
+            f"erlang.install() is deprecated in Python 3.12+. {_NO_POLICY}; "
+            "silent=True leaves this warning out",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+    install_policy()
 
 
 def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
     """Runs a coroutine on a loop of its own and returns its result, as `asyncio.run`.
 
-    On the JavaScript thread it blocks that thread, as every synchronous call does; promises of
-    JavaScript cannot be awaited in it.
+    `debug` sets asyncio's debug mode, or leaves the default. What the coroutine raises is raised
+    here; RuntimeError if a loop runs in this thread already, ValueError if `main` is no coroutine.
+    From any thread. On the JavaScript thread it blocks that thread, as every synchronous call
+    does; promises of JavaScript cannot be awaited in it.
     """
     if sys.version_info >= (3, 12):
         return asyncio.run(main, debug=debug, loop_factory=new_event_loop)
@@ -65,17 +86,39 @@ def _run_3_10(main: Coroutine[Any, Any, _T], debug: bool | None) -> _T:
 
 
 def spawn_task(coro: Coroutine[Any, Any, _T], *, name: str | None = None) -> asyncio.Task[_T]:
-    """Starts a coroutine on the loop that runs, or on the thread's hosted loop.
+    """Starts a coroutine as a Task, from synchronous code too, and returns the Task.
 
-    Raises RuntimeError where there is neither.
+    Its loop is the one that runs in this thread, else the thread's current one: the hosted loop
+    on a JavaScript thread, which runs the Task as soon as JavaScript gets its turn.
+    RuntimeError if there is no such loop or it is closed; then the coroutine is closed too.
     """
-    loop = asyncio._get_running_loop() or _coloop.hosted_loop()
-    if loop is None:
-        coro.close()
-        raise RuntimeError("there is no event loop to spawn the task on")
-    return loop.create_task(coro, name=name)
+    try:
+        loop = asyncio._get_running_loop() or _loop_of_thread()
+        if loop.is_closed():
+            raise RuntimeError("Event loop is closed")
+        return loop.create_task(coro, name=name)
+    except BaseException:
+        if asyncio.iscoroutine(coro):
+            coro.close()
+        raise
 
 
-async def sleep(delay: float, result: _T | None = None) -> _T | None:
-    """`asyncio.sleep`."""
-    return await asyncio.sleep(delay, result)
+def _loop_of_thread() -> asyncio.AbstractEventLoop:
+    try:
+        return current_loop()
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"No event loop available. {error} Call spawn_task() in a coroutine or on the "
+            "JavaScript thread, or set a loop of this thread with asyncio.set_event_loop()"
+        ) from None
+
+
+def sleep(seconds: float) -> Awaitable[None] | Any:
+    """Waits. In a thread whose loop runs the result is to be awaited, as `asyncio.sleep`'s.
+
+    Elsewhere it blocks the thread, without the GIL, and returns None; ValueError if `seconds`
+    is negative.
+    """
+    if asyncio._get_running_loop() is not None:
+        return asyncio.sleep(seconds)
+    return time.sleep(seconds)

@@ -1,21 +1,13 @@
-"""What the sandbox refuses and why. The refusing itself is native and cannot be undone from Python.
-
-The same module under three names: `coloop._sandbox`, `erlang._sandbox` and `_erlang_impl._sandbox`.
-"""
+"""What the sandbox refuses and why; the refusing itself is native, and Python cannot undo it."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import _coloop
 
 __all__ = ["Event", "events", "install_sandbox", "is_sandboxed", "tighten"]
-
-# Loaded twice, `isinstance` checks against Event would fail; whichever name comes first is it.
-for _package in ("_erlang_impl", "erlang", "coloop"):
-    sys.modules[f"{_package}._sandbox"] = sys.modules[__name__]
 
 
 class Event(NamedTuple):

@@ -113,11 +113,6 @@ class TestGoesOn(unittest.TestCase):
 
 
 class TestModule(unittest.TestCase):
-    def test_one_module_under_three_names(self) -> None:
-        for package in "erlang", "coloop", "_erlang_impl":
-            with self.subTest(package):
-                self.assertIs(sys.modules[f"{package}._sandbox"], _sandbox)
-
     def test_import_by_either_name(self) -> None:
         from coloop._sandbox import is_sandboxed as first
         from erlang._sandbox import is_sandboxed as second
