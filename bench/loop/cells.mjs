@@ -55,7 +55,7 @@ function operation(name, title, owned, contenders = python) {
   return { name, title, contenders, bars: owned === undefined ? {} : { owned } };
 }
 
-/** Cells without a client (operations.py); the cost is the time of one operation. */
+/** Cells without a client (operations.py); the cost is the processor time of one operation. */
 export const operationCells = [
   operation("call-soon-chain", "call_soon, chain", 4),
   operation("call-soon-burst-1k", "call_soon, burst of 1,000"),

@@ -85,7 +85,10 @@ function tableOf(rows) {
 function sections({ rows }) {
   return [
     ["Processor time of the server, us per request", rows.filter(({ served }) => served)],
-    ["Time of one operation, us", rows.filter(({ served }) => !served)],
+    [
+      "Processor time of one operation, us (with a second thread: time on the clock)",
+      rows.filter(({ served }) => !served),
+    ],
   ].filter(([, own]) => own.length > 0);
 }
 
