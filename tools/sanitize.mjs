@@ -1,4 +1,4 @@
-// `npm run test:sanitize [-- --address | --thread] [--python X]`: builds of their own with AddressSanitizer
+// `npm run test:sanitize [-- --address | --thread] [--native] [--python X]`: builds of their own with AddressSanitizer
 // (with UndefinedBehaviorSanitizer and LeakSanitizer) and with ThreadSanitizer. Both run the tests
 // without Node; AddressSanitizer also runs test/process, in a copy of the package that has its addons.
 
@@ -130,8 +130,8 @@ async function runInNode(folder, python, groups, leaks) {
   return { ...ofVitest(report, code), skipped: 0 };
 }
 
-/** Builds with one sanitizer and runs what it can run; returns the counts. */
-export async function sanitize(name, selection) {
+/** Builds with one sanitizer and runs what it can run, or the tests without Node only; returns the counts. */
+export async function sanitize(name, selection, { inNode = true } = {}) {
   const reason =
     (await obstacle()) ??
     (process.platform === "linux" ? undefined : "only Linux is set up for it");
@@ -146,7 +146,7 @@ export async function sanitize(name, selection) {
   const tests = path.join(output, `tests-${python.tag}`);
   await prove(sanitizers[name], tests, python);
   const counts = await runNative(tests, python, sanitizers[name]);
-  if (name !== "address") return counts;
+  if (name !== "address" || !inNode) return counts;
   copyPackage(folder);
   // An exit leaves frames that run as they are, and what only they hold: they are in mapped memory, where
   // LeakSanitizer does not look.
@@ -163,13 +163,14 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
       options: {
         address: { type: "boolean" },
         thread: { type: "boolean" },
+        native: { type: "boolean" },
         python: { type: "string" },
       },
     });
     const chosen = Object.keys(sanitizers).filter((name) => values[name]);
     let counts = none;
     for (const name of chosen.length > 0 ? chosen : Object.keys(sanitizers)) {
-      counts = add(counts, await sanitize(name, values.python));
+      counts = add(counts, await sanitize(name, values.python, { inNode: !values.native }));
     }
     console.log(line(counts));
     if (counts.failed > 0) throw new ToolError("the sanitizers found something");

@@ -94,6 +94,22 @@ async function verify() {
     testMatrix({ sample: true }),
   );
 
+  const { sanitize } = await import("./sanitize.mjs");
+  await step("AddressSanitizer, LeakSanitizer and UBSan: native tests and unittest", () =>
+    sanitize("address", first.executable, { inNode: false }),
+  );
+  await step("ThreadSanitizer: native tests and unittest", () =>
+    sanitize("thread", first.executable, { inNode: false }),
+  );
+  await step("soak, half a minute", async () => {
+    const soak = path.join(root, "tools", "soak.mjs");
+    const { code } = await run(process.execPath, ["--expose-gc", soak, "--minutes", "0.5"], {
+      timeout: 5 * 60_000,
+      env: { COLOOP_PYTHON: first.executable },
+    });
+    return code === 0 ? { ...none, passed: 1 } : oneFailed;
+  });
+
   await step("checks", async () => await (await import("./check.mjs")).check());
   await step("native checks", async () => await (await import("./lint-native.mjs")).lintNative());
 }

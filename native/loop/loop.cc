@@ -32,6 +32,8 @@ constexpr std::uint64_t kBatchNanoseconds = 50'000;
 // One generation on a hosted loop, looked at after every so many callbacks.
 constexpr std::uint64_t kGenerationNanoseconds = 2'000'000;
 constexpr std::size_t kClockEvery = 8;
+// Calls from another thread that are closer together than this are a flood.
+constexpr std::uint64_t kFloodNanoseconds = 5'000;
 }  // namespace
 
 Loop::~Loop() = default;
@@ -106,11 +108,21 @@ void Loop::TimerCancelled() {
   if (host_ != nullptr && !draining_) UpdateFromAnyThread();
 }
 
-void Loop::CallSoonThreadsafe(Owned handle) {
+void Loop::CallSoonThreadsafe(const interp::Gil& gil, Owned handle) {
   // The queue needs no lock of its own: Python calls this with the GIL held.
   ready_.Push(std::move(handle));
   // An owned loop that does not wait looks at its queue before it does.
-  if (host_ != nullptr || polling_) Wake();
+  if (host_ == nullptr && !polling_) return;
+  const std::uint64_t now = MonotonicNanoseconds();
+  const bool flood = now - std::exchange(last_threadsafe_, now) < kFloodNanoseconds;
+  if (flood || host_ != nullptr) {
+    Wake();
+    return;
+  }
+  // Without the GIL, or the thread that wakes would run into it. One that calls again and again
+  // keeps it: then the loop has much to do when it gets it.
+  const interp::GilRelease release(gil);
+  Wake();
 }
 
 void Loop::Wake() {

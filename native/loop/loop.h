@@ -66,7 +66,7 @@ class Loop {
   void CallSoon(interp::Owned handle);
   void CallAt(double when, interp::Owned handle);
   void TimerCancelled();
-  void CallSoonThreadsafe(interp::Owned handle);
+  void CallSoonThreadsafe(const interp::Gil& gil, interp::Owned handle);
   void Wake();
   // Wakes it, and Python's own checks (an exception set for its thread) are made. GIL held.
   void Interrupt();
@@ -151,6 +151,7 @@ class Loop {
   std::atomic<bool> stale_{false};        // another thread changed what libuv must be told of
   std::atomic<bool> interrupted_{false};  // Python's own checks are due
   std::atomic<bool> polling_{false};      // owned: waits, or is about to
+  std::uint64_t last_threadsafe_ = 0;     // when call_soon_threadsafe last found it waiting
   std::mutex wake_mutex_;                 // guards waking against Close
 
   static constexpr double kNever = std::numeric_limits<double>::infinity();

@@ -107,7 +107,7 @@ PyObject* CallSoonThreadsafe(PyObject* self, PyObject* const* args, Py_ssize_t c
   Owned handle = MakeHandle(gil, self, args[0], args + 1, static_cast<std::size_t>(count - 1),
                             context, loop.debug);
   if (!handle) return nullptr;
-  loop.CallSoonThreadsafe(Owned::NewRef(handle.get()));
+  loop.CallSoonThreadsafe(gil, Owned::NewRef(handle.get()));
   return handle.release();
 }
 

@@ -61,6 +61,19 @@ def _descriptor(fd: Any) -> int:
     return number
 
 
+def _is_numeric(host: Any, port: Any) -> bool:
+    """An address with a port number: for these getaddrinfo() asks no file and no server."""
+    if not isinstance(host, str) or not (port is None or isinstance(port, int)):
+        return False
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host.partition("%")[0])
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
+
+
 class _Selector:
     """What the `repr()` of asyncio's transports asks of a selector."""
 
@@ -303,7 +316,13 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             if resume_reading:
                 transport.resume_reading()
 
-    # Sockets
+    # Names and sockets
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+        """asyncio's; a numeric host and port are looked up at once, as nothing has to be asked."""
+        if self._debug or not _is_numeric(host, port):
+            return await super().getaddrinfo(host, port, **options)
+        return socket.getaddrinfo(host, port, **options)
 
     async def sock_recv(self, sock: socket.socket, n: int) -> bytes:
         if self._debug or type(sock) is not socket.socket:
