@@ -14,6 +14,7 @@ import type { PyProxy } from "../../src/index.js";
 import { startPython } from "../helpers/python.js";
 
 const py = await startPython();
+// Made by openssl for localhost, valid until 2126; its key protects nothing.
 const certificates = path.join(import.meta.dirname, "..", "fixtures", "tls");
 const cert = path.join(certificates, "cert.pem");
 const key = path.join(certificates, "key.pem");
