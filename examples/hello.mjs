@@ -11,5 +11,5 @@ async def greet(name, delay):
     return f"hello, {name}"
 `);
 const { greet } = py.globals;
-console.log(await Promise.all([greet("Node", 0.02), greet("Python", 0.01)]));
+console.log(await Promise.all([greet("Node", 0.02), greet("Python", 0.01)])); // [ 'hello, Node', 'hello, Python' ]
 await py.close();

@@ -8,6 +8,7 @@ import { main, root, ToolError } from "./run.mjs";
 
 const values = "native/convert/kinds.def";
 const events = "native/sandbox/events.def";
+const errors = "src/errors.ts";
 
 /** The arguments of every `macro(…)` line of a .def file: quoted texts and bare words. */
 function rowsOf(text, macro) {
@@ -27,6 +28,13 @@ const lowered = (name) => name.slice(1).toLowerCase();
 function eventRow([event, group, verdict, why]) {
   const shown = verdict === "kDeny" ? "**deny**" : lowered(verdict);
   return [`\`${event}\``, lowered(group), shown, why];
+}
+
+/** The codes of `errorCodes` and what each says. */
+function codeRows(text) {
+  const [, table] = text.match(/^export const errorCodes = \{\n([\s\S]*?)^\} as const;$/m);
+  const rows = table.matchAll(/^ {2}(ERR_COLOOP_\w+):\s+"(.*)",$/gm);
+  return [...rows].map(([, code, says]) => [`\`${code}\``, says]);
 }
 
 /** Each generated table: where it is, and how it is made from which file. */
@@ -52,6 +60,12 @@ export const tables = [
         ["event", "group", "default", "what it does"],
         rowsOf(text, "COLOOP_EVENT").map(eventRow),
       ),
+  },
+  {
+    document: "docs/guide/errors.md",
+    name: "error-codes",
+    source: errors,
+    make: (text) => tableOf(["code", "what it says"], codeRows(text)),
   },
 ];
 

@@ -1,22 +1,19 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { staleTables, tables, withTable } from "../../tools/tables.mjs";
 import { repository } from "../helpers/child.js";
+import {
+  blocksIn,
+  blocksOf,
+  differences,
+  pages,
+  promisedBy,
+  read,
+  sources,
+} from "../helpers/documents.js";
 
-const documents = [
-  "README.md",
-  "CONTRIBUTING.md",
-  "CHANGELOG.md",
-  "native/README.md",
-  ...readdirSync(path.join(repository, "docs"))
-    .filter((name) => name.endsWith(".md"))
-    .map((name) => `docs/${name}`),
-];
-
-function read(name: string): string {
-  return readFileSync(path.join(repository, name), "utf8");
-}
+const documents = [...pages, "CONTRIBUTING.md", "CHANGELOG.md", "native/README.md"];
 
 function withoutCode(text: string): string {
   return text.replace(/^(```|~~~)[\s\S]*?^\1.*$/gm, "").replace(/`[^`\n]*`/g, "");
@@ -83,6 +80,85 @@ test("the scripts that documents name exist", () => {
     [...read(name).matchAll(/npm run ([\w:]+)/g)].map(([, script = ""]) => script),
   );
   expect(named.filter((script) => !(script in scripts))).toEqual([]);
+});
+
+describe("programs", () => {
+  test("are found in pages and in comments of the code", () => {
+    const found = [
+      ...blocksIn("a\n\n```js\n// main.mjs\n\nf();\n```\n\n```text\nb\n```\n", "page.md"),
+      ...blocksIn("/**\n   * A.\n   * ```ts\n   * f(\n   *\n   *   1);\n   * ```\n   */\n", "a.ts"),
+    ];
+    expect(found).toEqual([
+      {
+        document: "page.md",
+        line: 3,
+        language: "js",
+        code: "// main.mjs\n\nf();\n",
+        file: "main.mjs",
+      },
+      { document: "page.md", line: 9, language: "text", code: "b\n", file: undefined },
+      { document: "a.ts", line: 3, language: "ts", code: "f(\n\n  1);\n", file: undefined },
+    ]);
+  });
+
+  // `py`: a part of a program, which nothing runs.
+  const kinds = ["js", "ts", "python", "sh", "text"];
+
+  test.each([...pages, ...sources])("of %s have a fence of a known kind", (name) => {
+    const fences = read(name).match(/^ *(?:\* )?(?:```|~~~)/gm) ?? [];
+    const blocks = blocksOf(name);
+    expect(blocks).toHaveLength(fences.length / 2);
+    const known = name === "docs/cli.md" ? [...kinds, "py"] : kinds;
+    expect(blocks.filter(({ language }) => !known.includes(language))).toEqual([]);
+  });
+
+  test("are in the README and in every page of the guide", () => {
+    const without = pages
+      .filter((name) => !/^docs\/[^/]+$/.test(name))
+      .filter(
+        (name) => !blocksOf(name).some(({ language }) => ["js", "ts", "python"].includes(language)),
+      );
+    expect(without).toEqual([]);
+  });
+
+  const said = `
+    console.log(1); // one
+    console.log(2); // for example 3.11.7
+    f().catch((e) => console.log(e)); // it fails
+    print("x", flush=True)  # ['x'] (really)
+    // on stderr: a warning
+    process.exit(3); // exit status 3
+  `;
+  const did = {
+    code: 3,
+    signal: null,
+    stdout: "it fails\n3.12.0\none\n['x'] (really)\n",
+    stderr: "this is a warning\n",
+  };
+
+  test("do what their comments say", () => {
+    expect(differences(promisedBy(said), did)).toEqual([]);
+    const silent = { code: 0, signal: null, stdout: "", stderr: "" };
+    expect(differences(promisedBy("f(); // nothing"), silent)).toEqual([]);
+  });
+
+  test.each([
+    [{ stdout: did.stdout.replace("one\n", "") }, ["it does not print: one"]],
+    [
+      { stdout: did.stdout.replace("3.12.0", "3.12") },
+      ["it does not print: for example 3.11.7", "nothing says that it prints: 3.12"],
+    ],
+    [{ stdout: `${did.stdout}one\n` }, ["nothing says that it prints: one"]],
+    [{ stderr: "an error" }, ["its stderr is: an error"]],
+    [{ code: 0 }, ["its exit status is 0"]],
+  ])("that do something else are noticed: %j", (other, noticed) => {
+    expect(differences(promisedBy(said), { ...did, ...other })).toEqual(noticed);
+  });
+
+  test("that write on stderr have to say so", () => {
+    const result = { code: 0, signal: null, stdout: "", stderr: "a warning" };
+    expect(differences(promisedBy("f();"), result)).toEqual(["its stderr is: a warning"]);
+  });
 });
 
 test("the supported versions are said alike", () => {
