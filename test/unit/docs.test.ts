@@ -161,6 +161,17 @@ describe("programs", () => {
   });
 });
 
+test("the guide has every name of Python's module", () => {
+  const [, all = ""] =
+    read("python/_erlang_impl/__init__.py").match(/^__all__ = \[([^\]]*)\]/m) ?? [];
+  const names = [...all.matchAll(/"(\w+)"/g)].map(([, name]) => name);
+  const rows = [...read("docs/guide/python-module.md").matchAll(/^\| (`.*?) \|/gm)];
+  const listed = rows
+    .flatMap(([, cell = ""]) => [...cell.matchAll(/`(\w+)/g)])
+    .map(([, name]) => name);
+  expect(listed.sort()).toEqual(names.sort());
+});
+
 test("the supported versions are said alike", () => {
   const { engines } = JSON.parse(read("package.json")) as { engines: { node: string } };
   expect(read("README.md")).toContain(`Node.js ${engines.node.replace(">=", "")} or newer`);
