@@ -15,6 +15,7 @@
 #include "bridge/js_host.h"
 #include "bridge/node_host.h"
 #include "interp/gil.h"
+#include "interp/ref.h"
 
 namespace coloop::bridge {
 
