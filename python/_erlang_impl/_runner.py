@@ -114,10 +114,10 @@ def _loop_of_thread() -> asyncio.AbstractEventLoop:
 
 
 def sleep(seconds: float) -> Awaitable[None] | Any:
-    """Waits. In a thread whose loop runs the result is to be awaited, as `asyncio.sleep`'s.
+    """Waits that many seconds. Where a loop runs, the result is to be awaited.
 
-    Elsewhere it blocks the thread, without the GIL, and returns None; ValueError if `seconds`
-    is negative.
+    Elsewhere it blocks the thread, without the GIL, and returns None; ValueError if `seconds` is
+    negative. From any thread.
     """
     if asyncio._get_running_loop() is not None:
         return asyncio.sleep(seconds)
