@@ -1,9 +1,8 @@
 // Calls with more than positional arguments, and how they end early.
 
 import { binding, type Handle } from "./binding.js";
-import { Encoder } from "./encode.js";
+import { Encoder, encodeAll, Thrown } from "./encode.js";
 import { AbortError, ColoopTypeError, PythonAbortError, TimeoutError } from "./errors.js";
-import { dropUnadopted, forgetFresh } from "./hosts.js";
 import { isKeywords } from "./kw.js";
 import { python } from "./library.js";
 import { checkOptions } from "./options.js";
@@ -37,8 +36,15 @@ export interface WithOptions extends CallOptions {
   ref?: boolean;
 }
 
-/** Calls a Python object with keyword arguments, a signal, a time-out, or a result by reference. */
-export function withOptions(handle: Handle, options: WithOptions): (...args: unknown[]) => unknown {
+/**
+ * Calls a Python object with keyword arguments, a signal, a time-out, or a result by reference; `names`
+ * are what errors call the arguments.
+ */
+export function withOptions(
+  handle: Handle,
+  options: WithOptions,
+  names: readonly string[] = [],
+): (...args: unknown[]) => unknown {
   checkOptions(options, "$with", {
     kwargs: "object",
     signal: "signal",
@@ -53,18 +59,16 @@ export function withOptions(handle: Handle, options: WithOptions): (...args: unk
       : (options.kwargs ?? {});
     if (options.signal?.aborted === true) return Promise.reject(abortError(options.signal));
     const native = binding();
-    const encoder = new Encoder("args");
-    const encoded = args.map((value, index) => encoder.encode(value, index));
-    const names = Object.keys(kwargs);
-    const values = names.map((name) => encoder.encode(kwargs[name], name));
+    const encoder = new Encoder();
+    const encoded = encodeAll(encoder, args, names);
+    const keywords = Object.keys(kwargs);
+    const values = keywords.map((name) => encoder.encode(kwargs[name], "kwargs", name));
     let result: [value: unknown, task?: unknown];
     try {
-      result = native.callWith(handle, encoded, names, values, options.ref === true);
+      result = native.callWith(handle, encoded, keywords, values, options.ref === true);
     } catch (error) {
-      dropUnadopted(native.adopted);
+      encoder.drop();
       throw error;
-    } finally {
-      forgetFresh();
     }
     const [value, task] = result;
     return task === undefined ? value : endEarly(value as Promise<unknown>, task, options);
@@ -138,7 +142,7 @@ export function endEarly(
           finish();
           reject(error);
         } else if (!(error instanceof PythonAbortError)) {
-          python().reportLate(error, task);
+          python().reportLate(new Thrown(error), task);
         }
       },
     );

@@ -1,9 +1,9 @@
 // Evaluation and calls on the host loop, in one namespace.
 
 import { type CallOptions, checkFunction, type RunOptions, withOptions } from "./call.js";
-import { ColoopTypeError } from "./errors.js";
+import { ColoopError, ColoopTypeError } from "./errors.js";
 import { asyncIterate, type StreamOptions } from "./iterate.js";
-import { libraryHandle, python } from "./library.js";
+import { libraryFunction, python } from "./library.js";
 import { checkOptions, checkString } from "./options.js";
 import { handleOf, isPyProxy, type PyProxy } from "./proxy.js";
 
@@ -133,18 +133,24 @@ function checkLocals(locals: unknown): void {
   }
 }
 
-/** Finds `module.name` as a proxy, whatever it is. */
+/** Finds `module.name`, which must be a proxy: only that can be called. */
 function functionOf(module: string, name: string): PyProxy {
   checkString(module, "the module");
   checkString(name, "the function's name");
   const imported = python().importModule(module) as PyProxy;
-  return imported.$attr(name, { ref: true }) as PyProxy;
+  const found = imported.$attr(name, { ref: true });
+  if (isPyProxy(found)) return found;
+  throw new ColoopTypeError(
+    "ERR_COLOOP_ARGUMENT",
+    `${module}.${name} is no function of Python's; import(${JSON.stringify(module)}) reads it`,
+  );
 }
 
 /** Python on the host loop with one set of globals. */
 export class HostContext implements PythonContext {
   /** The module whose names are the globals. */
   readonly globals: PyProxy;
+  #closed = false;
 
   constructor(globals: PyProxy) {
     this.globals = globals;
@@ -156,6 +162,7 @@ export class HostContext implements PythonContext {
     args: readonly unknown[] = [],
     options: CallOptions = {},
   ): Promise<T> {
+    this.#checkOpen();
     checkArgs(args);
     checkOptions(options, "call", { kwargs: "object", signal: "signal", timeout: "milliseconds" });
     const handle = handleOf(functionOf(module, name)) as number;
@@ -178,27 +185,33 @@ export class HostContext implements PythonContext {
     args: readonly unknown[] = [],
     options: StreamOptions = {},
   ): AsyncIterableIterator<T> {
+    this.#checkOpen();
     checkArgs(args);
     const iterable = functionOf(module, name)(...args) as unknown;
     return asyncIterate(iterable, options) as AsyncIterableIterator<T>;
   }
 
   register(name: string, fn: (...args: never[]) => unknown): void {
+    this.#checkOpen();
     checkString(name, "the name");
     checkFunction(fn, `the function registered as ${JSON.stringify(name)}`);
     python().register(name, fn);
   }
 
   unregister(name: string): boolean {
+    this.#checkOpen();
     checkString(name, "the name");
     return python().unregister(name) as boolean;
   }
 
   async namespace(): Promise<PythonContext> {
+    this.#checkOpen();
     return new HostContext(python().newNamespace() as PyProxy);
   }
 
-  async close(_options?: CloseOptions): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    checkOptions(options, "close", { timeout: "milliseconds" });
+    this.#closed = true;
     this.globals.$dispose();
   }
 
@@ -208,6 +221,7 @@ export class HostContext implements PythonContext {
 
   /** Evaluates an expression and waits for nothing: what cannot be copied comes as a proxy. */
   evalSync<T = unknown>(expression: string, locals?: Locals): T {
+    this.#checkOpen();
     checkString(expression, "the expression");
     checkLocals(locals);
     return python().evaluate(expression, locals ?? null, this.globals, isPyProxy(locals)) as T;
@@ -215,6 +229,7 @@ export class HostContext implements PythonContext {
 
   /** Runs statements. */
   execSync(code: string, locals?: Locals): void {
+    this.#checkOpen();
     if (typeof code !== "string") checkString(code, "the code");
     checkLocals(locals);
     python().execute(code, locals ?? null, this.globals, isPyProxy(locals));
@@ -226,9 +241,19 @@ export class HostContext implements PythonContext {
     locals: Locals | undefined,
     options: RunOptions = {},
   ): unknown {
+    this.#checkOpen();
     checkLocals(locals);
     checkOptions(options, "eval and exec", { signal: "signal", timeout: "milliseconds" });
-    const run = withOptions(libraryHandle(name), options);
+    const [handle, names] = libraryFunction(name);
+    const run = withOptions(handle, options, names);
     return run(code, locals ?? null, this.globals, isPyProxy(locals));
+  }
+
+  #checkOpen(): void {
+    if (!this.#closed) return;
+    throw new ColoopError(
+      "ERR_COLOOP_CLOSED",
+      "this namespace is closed; py.namespace() makes another",
+    );
   }
 }

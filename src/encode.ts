@@ -2,10 +2,11 @@
 // array that begins with its kind (native/convert/kinds.def). All of the walk is here, so user code
 // (getters, proxies) runs before Python is entered, and a native read never comes back to JavaScript.
 
-import { types } from "node:util";
+import { inspect, types } from "node:util";
 import { markAsUntransferable } from "node:worker_threads";
+import { binding } from "./binding.js";
 import { ColoopTypeError } from "./errors.js";
-import { hostId, hostKinds, noteFresh } from "./hosts.js";
+import { dropUnadopted, hostId, hostKinds } from "./hosts.js";
 import { isKeywords } from "./kw.js";
 import { handleOf } from "./proxy.js";
 
@@ -58,6 +59,14 @@ export function ref<T>(value: T): Ref<T> {
   return new Ref(value);
 }
 
+/** What was thrown, or what a promise was rejected with: an exception in Python, whatever it is. */
+export class Thrown {
+  readonly value: unknown;
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+
 const formats: Record<string, string> = {
   Int8Array: "b",
   Uint8Array: "B",
@@ -82,14 +91,28 @@ export class Encoder {
   #seen: Map<object, number> | undefined;
   #begun = 0;
   #path: (string | number)[] = [];
-  readonly #root: string;
+  #root = "";
+  #failure: unknown;
+  readonly #fresh: number[] = [];
 
-  constructor(root: string) {
+  /** The encoded form of one value; `root` and `where` name it in errors. */
+  encode(value: unknown, root: string, where?: string | number): unknown {
     this.#root = root;
+    this.#path.length = 0;
+    try {
+      return this.#encode(value, where);
+    } catch (error) {
+      this.drop();
+      throw this.#explain(error);
+    }
   }
 
-  /** The encoded form of one value; `where` names it in errors. */
-  encode(value: unknown, where?: string | number): unknown {
+  /** After a failure: forgets the JavaScript objects that Python did not take. */
+  drop(): void {
+    dropUnadopted(this.#fresh, binding().adopted);
+  }
+
+  #encode(value: unknown, where?: string | number): unknown {
     switch (typeof value) {
       case "object":
         if (value === null) return null;
@@ -132,6 +155,7 @@ export class Encoder {
 
   #special(value: object): unknown {
     if (value instanceof Ref) return this.#reference(value.value);
+    if (value instanceof Thrown) return this.#thrown(value.value);
     if (types.isMap(value)) return this.#seenBefore(value) ?? this.#map(value);
     if (types.isSet(value)) return this.#seenBefore(value) ?? this.#set(value);
     if (types.isDate(value)) return this.#date(value);
@@ -156,7 +180,7 @@ export class Encoder {
       return [nodeKinds.Numbers, Float64Array.from(value as number[])];
     }
     const node: unknown[] = [nodeKinds.List];
-    for (let i = 0; i < value.length; i++) node.push(this.encode(value[i], i));
+    for (let i = 0; i < value.length; i++) node.push(this.#encode(value[i], i));
     return node;
   }
 
@@ -165,7 +189,7 @@ export class Encoder {
     if (back !== undefined) return back;
     const node: unknown[] = [nodeKinds.Object];
     for (const key of Object.keys(value)) {
-      node.push(key, this.encode((value as Record<string, unknown>)[key], key));
+      node.push(key, this.#encode((value as Record<string, unknown>)[key], key));
     }
     return node;
   }
@@ -175,7 +199,7 @@ export class Encoder {
     let index = 0;
     for (const [key, item] of mapEntries.call(value) as IterableIterator<[unknown, unknown]>) {
       const where = typeof key === "string" ? key : index;
-      node.push(this.encode(key, where), this.encode(item, where));
+      node.push(this.#encode(key, where), this.#encode(item, where));
       index++;
     }
     return node;
@@ -185,7 +209,7 @@ export class Encoder {
     const node: unknown[] = [nodeKinds.Set];
     let index = 0;
     for (const item of setValues.call(value) as IterableIterator<unknown>) {
-      node.push(this.encode(item, index++));
+      node.push(this.#encode(item, index++));
     }
     return node;
   }
@@ -239,6 +263,17 @@ export class Encoder {
     return this.#host(value, typeof value === "function" ? hostKinds.function : hostKinds.object);
   }
 
+  #thrown(value: unknown): unknown {
+    try {
+      if (isError(value)) return this.#error(value);
+      const handle = handleOf(value);
+      if (handle !== undefined) return [nodeKinds.Python, handle];
+    } catch {
+      // An error whose own properties throw is a value like any other.
+    }
+    return this.#host(value, hostKinds.error);
+  }
+
   #byReference(value: object): unknown {
     if (types.isPromise(value)) return this.#host(value, hostKinds.promise);
     const like = value as {
@@ -258,15 +293,27 @@ export class Encoder {
 
   #host(value: unknown, kind: number): unknown {
     const id = hostId(value, kind);
-    noteFresh(id);
+    this.#fresh.push(id);
     return [nodeKinds.Host, id, kind];
   }
 
   #fail(message: string, where?: string | number): never {
     const steps = where === undefined ? this.#path : [...this.#path, where];
-    throw new ColoopTypeError(
+    this.#failure = new ColoopTypeError(
       "ERR_COLOOP_CONVERSION",
       `${pathText(this.#root, steps)}: ${message}`,
+    );
+    throw this.#failure;
+  }
+
+  // Getters and the traps of proxies may throw anything.
+  #explain(thrown: unknown): unknown {
+    if (this.#failure !== undefined && thrown === this.#failure) return thrown;
+    const path = pathText(this.#root, this.#path);
+    return new ColoopTypeError(
+      "ERR_COLOOP_CONVERSION",
+      `${path}: reading it threw ${textOf(thrown)}`,
+      { cause: thrown },
     );
   }
 }
@@ -275,6 +322,24 @@ export class Encoder {
 const mapEntries = Map.prototype.entries;
 const setValues = Set.prototype.values;
 const dateTime = Date.prototype.getTime;
+
+/** True for an error; no trap of a proxy is let through. */
+export function isError(value: unknown): value is Error {
+  try {
+    return types.isNativeError(value) || value instanceof Error;
+  } catch {
+    return false;
+  }
+}
+
+/** A text for any value, whatever its getters and traps do. */
+export function textOf(value: unknown): string {
+  try {
+    return isError(value) ? `${value.name}: ${value.message}` : inspect(value, { depth: 1 });
+  } catch {
+    return "a value that cannot be shown";
+  }
+}
 
 function isThenable(value: object): boolean {
   return typeof (value as { then?: unknown }).then === "function";
@@ -308,14 +373,19 @@ export function allPrimitive(values: readonly unknown[]): boolean {
   return true;
 }
 
-/** The encoded forms of a call's arguments. */
-export function encodeAll(values: readonly unknown[], root = "args"): unknown[] {
-  if (allPrimitive(values)) return values as unknown[];
-  const encoder = new Encoder(root);
-  return values.map((value, index) => encoder.encode(value, index));
+/** The encoded forms of a call's arguments; `names` are those that errors say. */
+export function encodeAll(
+  encoder: Encoder,
+  values: readonly unknown[],
+  names: readonly string[] = [],
+): unknown[] {
+  return values.map((value, index) => {
+    const name = names[index];
+    return name === undefined ? encoder.encode(value, "args", index) : encoder.encode(value, name);
+  });
 }
 
 /** The encoded form of one value. */
 export function encodeValue(value: unknown, root: string): unknown {
-  return new Encoder(root).encode(value);
+  return new Encoder().encode(value, root);
 }

@@ -3,9 +3,10 @@
 
 import { AsyncResource } from "node:async_hooks";
 import { inspect, types } from "node:util";
-import { encodeValue, nodeKinds, Ref } from "./encode.js";
-
-import { handleOf } from "./proxy.js";
+import { binding } from "./binding.js";
+import { allPrimitive, encodeValue, isError, nodeKinds, Ref, Thrown, textOf } from "./encode.js";
+import { ColoopTypeError } from "./errors.js";
+import { handleOf, invoke, type PyProxy } from "./proxy.js";
 
 /** What a value can do in Python, in the order of HostKind in native/convert/sink.h. */
 export const hostKinds = {
@@ -31,7 +32,6 @@ const freeScopes: number[] = [];
 const entries: (Entry | undefined)[] = [undefined]; // id 0 is "none"
 const freeIds: number[] = [];
 const ids = new WeakMap<object, number>();
-let fresh: number[] = [];
 
 /** The id of a value in the table; a new one if it is not there. */
 export function hostId(value: unknown, kind: number): number {
@@ -50,21 +50,9 @@ export function hostId(value: unknown, kind: number): number {
 
 function ignore(): void {}
 
-/** Remembers that an id was given out by the encoding that is under way. */
-export function noteFresh(id: number): void {
-  fresh.push(id);
-}
-
 /** After a call that failed before Python took its arguments: drops ids that nobody holds. */
-export function dropUnadopted(adopted: (id: number) => boolean): void {
-  const candidates = fresh;
-  fresh = [];
-  release(candidates.filter((id) => entries[id] !== undefined && !adopted(id)));
-}
-
-/** After a call that took its arguments. */
-export function forgetFresh(): void {
-  if (fresh.length > 0) fresh = [];
+export function dropUnadopted(given: readonly number[], adopted: (id: number) => boolean): void {
+  release(given.filter((id) => entries[id] !== undefined && !adopted(id)));
 }
 
 /** Python has let go of these objects, and of these async contexts. */
@@ -91,7 +79,7 @@ export function hostValue(id: number): unknown {
   const entry = entries[id];
   if (entry === undefined) throw new RangeError(`no JavaScript object has the id ${id}`);
   entry.observed = true;
-  return entry.value instanceof Method ? entry.value.bound() : entry.value;
+  return Method.is(entry.value) ? entry.value.bound() : entry.value;
 }
 
 /** How many values Python holds. */
@@ -103,6 +91,12 @@ export function hostCount(): number {
 class Method {
   readonly target: object;
   readonly method: (...args: unknown[]) => unknown;
+  readonly #ours = true;
+
+  /** Unlike `instanceof`, this calls no trap of a proxy. */
+  static is(value: unknown): value is Method {
+    return typeof value === "object" && value !== null && #ours in value && value.#ours;
+  }
 
   constructor(target: object, method: (...args: unknown[]) => unknown) {
     this.target = target;
@@ -135,11 +129,11 @@ function methodOf(target: object, method: (...args: unknown[]) => unknown): Meth
 }
 
 const missing = Symbol("missing");
-let missingHandle = 0;
+let missingProxy: PyProxy | undefined; // kept, for its handle lives no longer than it
 
 /** Tells which Python object says "no such property". */
-export function setMissing(handle: number): void {
-  missingHandle = handle;
+export function setMissing(proxy: PyProxy): void {
+  missingProxy = proxy;
 }
 
 function read(target: unknown, key: unknown): unknown {
@@ -155,7 +149,10 @@ function read(target: unknown, key: unknown): unknown {
 function ask(target: unknown, symbol: symbol): (...args: unknown[]) => unknown {
   const method = (target as Record<symbol, unknown>)[symbol];
   if (typeof method !== "function") {
-    throw new TypeError(`this JavaScript object has no [${String(symbol.description)}]() method`);
+    throw new ColoopTypeError(
+      "ERR_COLOOP_ARGUMENT",
+      `this JavaScript object has no [${String(symbol.description)}]() method`,
+    );
   }
   return (method as (...args: unknown[]) => unknown).bind(target);
 }
@@ -185,14 +182,14 @@ function removeItem(target: unknown, key: unknown): boolean {
 function setItem(target: unknown, key: unknown, value: unknown): void {
   if (types.isMap(target)) target.set(key, value);
   else if (!Reflect.set(Object(target) as object, key as PropertyKey, value)) {
-    throw new TypeError(`the property ${String(key)} of this JavaScript object is read-only`);
+    throw new ColoopTypeError(
+      "ERR_COLOOP_ARGUMENT",
+      `the property ${String(key)} of this JavaScript object is read-only`,
+    );
   }
 }
 
-async function subscribe(
-  promise: PromiseLike<unknown>,
-  settle: (ok: boolean, value: unknown) => void,
-): Promise<void> {
+async function subscribe(promise: PromiseLike<unknown>, settle: PyProxy): Promise<void> {
   let ok = true;
   let value: unknown;
   try {
@@ -202,22 +199,50 @@ async function subscribe(
     value = error;
   }
   try {
-    settle(ok, value);
+    tell(settle, ok, value);
   } catch (error) {
-    const { code } = error as { code?: unknown };
-    if (code === "ERR_COLOOP_CONVERSION") settle(false, error);
-    // The others say that whoever waited is gone: its loop was closed.
-    else if (typeof code !== "string" || !code.startsWith("ERR_COLOOP_")) throw error;
+    // What cannot cross is the waiter's error.
+    if (!isGone(settle, error)) tell(settle, false, error);
   }
 }
 
+function tell(settle: PyProxy, ok: boolean, value: unknown): void {
+  invoke(handleOf(settle) as number, [ok, ok ? value : new Thrown(value)], ["ok", "result"]);
+}
+
+/** True if whoever waited is gone: its loop was closed, or the process is exiting. */
+function isGone(settle: PyProxy, error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === "ERR_COLOOP_EXITED" || !binding().isLive(handleOf(settle) as number);
+}
+
+function iteratorOf(target: unknown, symbol: symbol): Ref {
+  const iterator = ask(target, symbol)();
+  if (Object(iterator) === iterator) return new Ref(iterator);
+  throw new ColoopTypeError(
+    "ERR_COLOOP_ARGUMENT",
+    `[${String(symbol.description)}]() of this JavaScript object gave ${textOf(iterator)}, which is no iterator`,
+  );
+}
+
 async function nextItem(iterator: AsyncIterator<unknown>): Promise<[boolean, unknown]> {
-  const { done, value } = await iterator.next();
-  return [done === true, value];
+  return itemOf(await iterator.next());
+}
+
+function itemOf(result: IteratorResult<unknown>): [boolean, unknown] {
+  // As JavaScript's own loops do: without it there would be no end.
+  if (Object(result) !== result) {
+    throw new ColoopTypeError(
+      "ERR_COLOOP_ARGUMENT",
+      `next() of this JavaScript iterator gave ${textOf(result)}, which is not an object`,
+    );
+  }
+  return [Boolean(result.done), result.value];
 }
 
 function callable(target: unknown): (...args: unknown[]) => unknown {
-  if (typeof target !== "function") throw new TypeError("this JavaScript object is not a function");
+  if (typeof target !== "function")
+    throw new ColoopTypeError("ERR_COLOOP_ARGUMENT", "this JavaScript object is not a function");
   return target as (...args: unknown[]) => unknown;
 }
 
@@ -226,11 +251,14 @@ type Operation = (target: unknown, args: readonly unknown[]) => unknown;
 /** What Python can do with a JavaScript value; `_js.py` has the same numbers. */
 const operations: readonly Operation[] = [
   /* 0 call */ (target, args) =>
-    target instanceof Method ? target.call(args) : callable(target)(...args),
+    Method.is(target) ? target.call(args) : callable(target)(...args),
   /* 1 get */ (target, [key]) => read(target, key),
   /* 2 set */ (target, [key, value]) => {
     if (!Reflect.set(Object(target) as object, key as PropertyKey, value)) {
-      throw new TypeError(`the property ${String(key)} of this JavaScript object is read-only`);
+      throw new ColoopTypeError(
+        "ERR_COLOOP_ARGUMENT",
+        `the property ${String(key)} of this JavaScript object is read-only`,
+      );
     }
   },
   /* 3 delete */ (target, [key]) =>
@@ -240,32 +268,27 @@ const operations: readonly Operation[] = [
   /* 5 length */ (target) => size(target),
   /* 6 repr */ (target) => inspect(target, { depth: 1 }),
   /* 7 string */ (target) => String(target),
-  /* 8 iterator */ (target) => new Ref(ask(target, Symbol.iterator)()),
-  /* 9 next */ (target) => {
-    const { done, value } = (target as Iterator<unknown>).next();
-    return [done === true, value];
-  },
+  /* 8 iterator */ (target) => iteratorOf(target, Symbol.iterator),
+  /* 9 next */ (target) => itemOf((target as Iterator<unknown>).next()),
   /* 10 subscribe */ (target, [settle]) => {
-    void subscribe(target as PromiseLike<unknown>, settle as (ok: boolean, value: unknown) => void);
+    void subscribe(target as PromiseLike<unknown>, settle as PyProxy);
   },
-  /* 11 async iterator */ (target) => new Ref(ask(target, Symbol.asyncIterator)()),
+  /* 11 async iterator */ (target) => iteratorOf(target, Symbol.asyncIterator),
   /* 12 async next */ (target) => nextItem(target as AsyncIterator<unknown>),
   /* 13 return */ (target, [value]) => (target as Partial<Generator>).return?.(value),
   /* 14 throw */ (target, [error]) => (target as Partial<Generator>).throw?.(error),
   /* 15 dispose */ (target) => ask(target, Symbol.dispose)(),
   /* 16 async dispose */ (target) => ask(target, Symbol.asyncDispose)(),
   /* 17 new */ (target, args) =>
-    Reflect.construct(
-      callable(target instanceof Method ? target.method : target),
-      args as unknown[],
-    ),
+    Reflect.construct(callable(Method.is(target) ? target.method : target), args as unknown[]),
   /* 18 get item */ (target, [key]) => lookUp(target, key),
   /* 19 set item */ (target, [key, value]) => setItem(target, key, value),
   /* 20 delete item */ (target, [key]) => removeItem(target, key),
   /* 21 contains */ (target, [key]) => contains(target, key),
   /* 22 thrown */ (target) => [
     isError(target),
-    typeof target === "object" ? new Ref(target) : target,
+    textOf(target),
+    allPrimitive([target]) ? target : new Ref(target),
   ],
 ];
 
@@ -303,30 +326,18 @@ export function perform(operation: number, id: number, scope: number, ...args: u
 }
 
 function encodeResult(result: unknown): unknown {
-  if (result === missing) return [nodeKinds.Python, missingHandle];
+  if (result === missing) return [nodeKinds.Python, handleOf(missingProxy)];
   const type = typeof result;
   if (type !== "object" && type !== "function" && type !== "symbol") return result;
   if (result === null) return null;
-  if (result instanceof Method)
+  if (Method.is(result))
     return [nodeKinds.Host, hostId(result, hostKinds.function), hostKinds.function];
-  const node = encodeValue(result, "result");
-  forgetFresh();
-  return node;
-}
-
-function isError(value: unknown): boolean {
-  return types.isNativeError(value) || value instanceof Error;
+  return encodeValue(result, "result");
 }
 
 /** What Python is told of a value that JavaScript threw; on its way back it is that very value. */
 export function encodeThrown(thrown: unknown): unknown {
-  try {
-    if (isError(thrown) || handleOf(thrown) !== undefined) return encodeValue(thrown, "thrown");
-  } catch {
-    // A proxy whose traps throw is a value like any other.
-  }
-  const id = hostId(thrown, hostKinds.error);
-  return [nodeKinds.Host, id, hostKinds.error];
+  return encodeValue(new Thrown(thrown), "thrown");
 }
 
 // Nothing is to be told when a context is collected.

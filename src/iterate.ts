@@ -1,5 +1,6 @@
 // Python iterators and async iterators as JavaScript's.
 
+import { Thrown } from "./encode.js";
 import { python } from "./library.js";
 import { checkOptions } from "./options.js";
 
@@ -77,7 +78,7 @@ class PythonStream implements AsyncIterableIterator<unknown> {
       if (this.#done) throw error;
       this.#items = [];
       this.#next = 0;
-      return this.#accept((await python().throwStream(this.#stream, error)) as Batch);
+      return this.#accept((await python().throwStream(this.#stream, new Thrown(error))) as Batch);
     });
   }
 

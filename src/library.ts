@@ -44,6 +44,22 @@ const names = {
 
 type Name = keyof typeof names;
 
+const run = ["code", "locals"];
+const item = ["object", "key", "value"];
+
+/** What errors call the arguments, where these are the user's. */
+const argumentNames: Partial<Record<Name, readonly string[]>> = {
+  contains: item,
+  deleteItem: item,
+  evaluate: run,
+  evaluateAsync: run,
+  execute: run,
+  executeAsync: run,
+  getItem: item,
+  setAttribute: ["object", "name", "value"],
+  setItem: item,
+};
+
 /** Python's half of the bridge. Arguments and results cross as everywhere. */
 export type PythonLibrary = Record<Name, (...args: unknown[]) => unknown>;
 
@@ -63,7 +79,7 @@ export function connectLibrary(bridge: PyProxy | undefined): void {
     const handle = handleOf(proxy) as Handle;
     kept.push(proxy);
     handles.set(name, handle);
-    library[name] = (...args) => invoke(handle, args);
+    library[name] = (...args) => invoke(handle, args, argumentNames[name]);
   }
   current = library as PythonLibrary;
 }
@@ -79,8 +95,8 @@ export function python(): PythonLibrary {
   return current;
 }
 
-/** The handle of one of the functions, for a call with options. */
-export function libraryHandle(name: Name): Handle {
+/** One of the functions, for a call with options. */
+export function libraryFunction(name: Name): [Handle, names: readonly string[] | undefined] {
   python();
-  return handles.get(name) as Handle;
+  return [handles.get(name) as Handle, argumentNames[name]];
 }

@@ -41,9 +41,9 @@ const checks: Record<Kind, { test: (value: unknown) => boolean; text: string }> 
 function show(value: unknown): string {
   if (value === null) return "null";
   if (typeof value === "string") return JSON.stringify(value);
-  return typeof value === "object" || typeof value === "function"
-    ? `a value of type ${typeof value}`
-    : String(value);
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object") return "an object";
+  return typeof value === "function" ? "a function" : String(value);
 }
 
 /** Throws unless `options` is an object with none but the named options, each of its kind. */

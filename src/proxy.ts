@@ -3,12 +3,12 @@
 import { inspect } from "node:util";
 import { binding, type Handle } from "./binding.js";
 import { type WithOptions, withOptions } from "./call.js";
-import { allPrimitive, encodeAll } from "./encode.js";
+import { allPrimitive, Encoder, encodeAll } from "./encode.js";
 import { ColoopTypeError } from "./errors.js";
-import { dropUnadopted, forgetFresh } from "./hosts.js";
 import { asyncIterate, iterate } from "./iterate.js";
 import { isKeywords } from "./kw.js";
 import { python } from "./library.js";
+import { checkOptions, checkString } from "./options.js";
 import { typedView, type ViewOptions } from "./view.js";
 
 /** What a proxied object can do; native/interp/object.h has the same bits. */
@@ -288,8 +288,13 @@ const ownNames: Record<string, Own> = {
   $set: (_handler, proxy) => (key: unknown, value: unknown) => python().setItem(proxy, key, value),
   $has: (_handler, proxy) => (key: unknown) => python().contains(proxy, key),
   $delete: (_handler, proxy) => (key: unknown) => python().deleteItem(proxy, key),
-  $attr: (handler) => (name: string, options?: { ref?: boolean }) =>
-    binding().getAttribute(handler.handle, nameNumber(String(name)), options?.ref === true),
+  $attr:
+    (handler) =>
+    (name: string, options: { ref?: boolean } = {}) => {
+      if (typeof name !== "string") checkString(name, "the attribute's name");
+      checkOptions(options, "$attr", { ref: "boolean" });
+      return binding().getAttribute(handler.handle, nameNumber(name), options.ref === true);
+    },
 };
 Object.setPrototypeOf(ownNames, null);
 
@@ -383,8 +388,12 @@ function dispose(handler: PyHandler): void {
 
 function handlerOf(value: unknown): PyHandler | undefined {
   if (typeof value !== "function") return undefined;
-  const handler = (value as unknown as Record<symbol, unknown>)[handleKey];
-  return PyHandler.is(handler) ? handler : undefined;
+  try {
+    const handler = (value as unknown as Record<symbol, unknown>)[handleKey];
+    return PyHandler.is(handler) ? handler : undefined;
+  } catch {
+    return undefined; // somebody else's proxy, revoked or with a trap that throws
+  }
 }
 
 /** The handle of a proxy of ours; undefined for every other value. */
@@ -413,8 +422,15 @@ export function isPyProxy(value: unknown): value is PyProxy {
 
 const maxInline = 8;
 
-/** Calls a Python object with JavaScript values; the last may be `kw({…})`. */
-export function invoke(handle: Handle, args: readonly unknown[]): unknown {
+/**
+ * Calls a Python object with JavaScript values; the last may be `kw({…})`. `names` are what errors call
+ * the arguments.
+ */
+export function invoke(
+  handle: Handle,
+  args: readonly unknown[],
+  names?: readonly string[],
+): unknown {
   const native = binding();
   if (allPrimitive(args)) {
     switch (args.length) {
@@ -433,15 +449,14 @@ export function invoke(handle: Handle, args: readonly unknown[]): unknown {
   if (isKeywords(args.at(-1))) {
     return withOptions(handle, {})(...args);
   }
-  const encoded = encodeAll(args);
+  const encoder = new Encoder();
+  const encoded = encodeAll(encoder, args, names);
   try {
     return encoded.length <= maxInline
       ? native.call(handle, ...encoded)
       : native.callWith(handle, encoded, [], [], false)[0];
   } catch (error) {
-    dropUnadopted(native.adopted);
+    encoder.drop();
     throw error;
-  } finally {
-    forgetFresh();
   }
 }

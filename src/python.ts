@@ -18,7 +18,7 @@ import { encodeThrown, hostValue, openScope, perform, release, setMissing } from
 import type { StreamOptions } from "./iterate.js";
 import { connectLibrary, python } from "./library.js";
 import { checkOptions, checkString } from "./options.js";
-import { forgetNames, handleOf, makeProxy, type PyProxy } from "./proxy.js";
+import { forgetNames, makeProxy, type PyProxy } from "./proxy.js";
 import { type SandboxOptions, type SandboxPolicy, sandboxPolicy } from "./sandbox.js";
 
 /** Options of {@link Python.start}. */
@@ -217,7 +217,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
       ...policy,
     }) as PyProxy;
     connectLibrary(bridge);
-    setMissing(handleOf(bridge.$attr("MISSING", { ref: true })) as number);
+    setMissing(bridge.$attr("MISSING", { ref: true }) as PyProxy);
     const handle = new Python(interpreter);
     running = { handle, key, interpreter };
     python().connect(native.loop(), (message: string, exception: Error | null, context: PyProxy) =>

@@ -4,7 +4,6 @@
 #include <node_api.h>
 
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -29,7 +28,6 @@ namespace {
 using interp::Owned;
 
 constexpr std::size_t kMaxInline = 9;  // the handle and eight arguments
-constexpr std::size_t kPathText = 64;
 
 struct Arguments {
   napi_value values[kMaxInline];
@@ -65,23 +63,29 @@ _object* Find(Entry& entry, EnvData& data, napi_value handle) {
 class Converter {
  public:
   Converter(Entry& entry, EnvData& data)
-      : entry_(entry), sink_(entry.gil(), data.link), source_(data.env, data.proxies) {}
+      : entry_(entry),
+        env_(data.env),
+        sink_(entry.gil(), data.link),
+        source_(data.env, data.proxies) {}
 
-  bool Add(napi_value value, const char* name, std::size_t index) {
+  // `root[index]` is what errors call it, or `root.key`.
+  bool Add(napi_value value, const char* root, std::size_t index, napi_value key = nullptr) {
     if (source_.Read(value, sink_)) {
       owned_[count_] = sink_.Take();
       objects_[count_] = owned_[count_].get();
       ++count_;
       return true;
     }
-    char where[kPathText];
-    std::snprintf(where, sizeof(where), "%s[%zu]", name, index);
-    const std::string message = where + source_.path() + ": ";
+    const std::string where =
+        key == nullptr ? "[" + std::to_string(index) + "]" : "." + TextOf(env_, key);
+    const std::string message = root + where + source_.path() + ": ";
     if (source_.error().empty()) {
       const base::Error cause = interp::TakeAsError(entry_.gil(), "ERR_COLOOP_CONVERSION");
       entry_.Fail(cause.code, message + cause.message);
     } else {
-      entry_.Fail("ERR_COLOOP_CONVERSION", message + source_.error());
+      const bool disposed = source_.found_disposed();
+      entry_.Fail(disposed ? "ERR_COLOOP_DISPOSED" : "ERR_COLOOP_CONVERSION",
+                  message + source_.error());
     }
     return false;
   }
@@ -98,6 +102,7 @@ class Converter {
 
  private:
   Entry& entry_;
+  napi_env env_;
   convert::PythonSink sink_;
   convert::NapiSource source_;
   Owned few_owned_[kMaxInline];
@@ -131,11 +136,13 @@ napi_value Call(napi_env env, napi_callback_info info) {
 }
 
 bool AddAll(napi_env env, Converter& converter, napi_value array, std::uint32_t length,
-            const char* name) {
+            const char* root, napi_value keys = nullptr) {
   for (std::uint32_t i = 0; i < length; ++i) {
     napi_value element = nullptr;
+    napi_value key = nullptr;
     napi_get_element(env, array, i, &element);
-    if (!converter.Add(element, name, i)) return false;
+    if (keys != nullptr) napi_get_element(env, keys, i, &key);
+    if (!converter.Add(element, root, i, key)) return false;
   }
   return true;
 }
@@ -161,7 +168,7 @@ napi_value CallWith(napi_env env, napi_callback_info info) {
   Converter converter(entry, data);
   converter.Reserve(positional + keywords);
   if (!AddAll(env, converter, arguments.values[1], positional, "args") ||
-      !AddAll(env, converter, arguments.values[3], keywords, "kwargs")) {
+      !AddAll(env, converter, arguments.values[3], keywords, "kwargs", arguments.values[2])) {
     return nullptr;
   }
   const Owned keyword_names =

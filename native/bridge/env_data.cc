@@ -4,6 +4,7 @@
 #include <node_api.h>
 
 #include <cstddef>
+#include <string>
 
 #include "base/check.h"
 #include "bridge/helpers.h"
@@ -43,6 +44,14 @@ EnvData* DataOf(napi_env env) {
   void* data = nullptr;
   COLOOP_CHECK(napi_get_instance_data(env, &data) == napi_ok && data != nullptr);
   return static_cast<EnvData*>(data);
+}
+
+std::string TextOf(napi_env env, napi_value value) {
+  std::size_t length = 0;
+  napi_get_value_string_utf8(env, value, nullptr, 0, &length);
+  std::string text(length, '\0');
+  napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);
+  return text;
 }
 
 }  // namespace coloop::bridge

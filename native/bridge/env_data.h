@@ -78,5 +78,7 @@ class EnvData {
 };
 
 [[nodiscard]] EnvData* DataOf(napi_env__* env);
+// A JavaScript string; empty for anything else.
+[[nodiscard]] std::string TextOf(napi_env__* env, napi_value__* value);
 
 }  // namespace coloop::bridge

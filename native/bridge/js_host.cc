@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -124,9 +125,10 @@ _object* JsHost::ReadResult(const interp::Gil& gil, napi_value result) {
   convert::PythonSink sink(gil, data_.link);
   convert::NapiSource source(data_.env, data_.proxies);
   if (source.Read(result, sink)) return sink.Take().release();
-  if (!source.error().empty()) {
-    interp::Raise(gil, "TypeError", "the result" + source.path() + ": " + source.error());
-  }
+  const std::string reason = source.error().empty()
+                                 ? interp::TakeAsError(gil, "ERR_COLOOP_CONVERSION").message
+                                 : source.error();
+  interp::Raise(gil, "TypeError", "result" + source.path() + ": " + reason);
   return nullptr;
 }
 

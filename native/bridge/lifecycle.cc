@@ -63,14 +63,6 @@ std::map<int, unsigned long>& WorkerThreads() {
   return threads;
 }
 
-std::string Text(napi_env env, napi_value value) {
-  std::size_t length = 0;
-  napi_get_value_string_utf8(env, value, nullptr, 0, &length);
-  std::string text(length, '\0');
-  napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);
-  return text;
-}
-
 // Null when the Worker is being terminated; what is read from that is empty.
 napi_value Property(napi_env env, napi_value object, const char* name) {
   napi_value value = nullptr;
@@ -85,15 +77,15 @@ std::vector<std::string> Texts(napi_env env, napi_value array) {
   for (std::uint32_t i = 0; i < length; ++i) {
     napi_value element = nullptr;
     napi_get_element(env, array, i, &element);
-    texts.push_back(Text(env, element));
+    texts.push_back(TextOf(env, element));
   }
   return texts;
 }
 
 StartOptions ReadOptions(napi_env env, napi_value object) {
   StartOptions options;
-  options.interpreter.executable = Text(env, Property(env, object, "executable"));
-  options.interpreter.package_folder = Text(env, Property(env, object, "packageFolder"));
+  options.interpreter.executable = TextOf(env, Property(env, object, "executable"));
+  options.interpreter.package_folder = TextOf(env, Property(env, object, "packageFolder"));
   napi_get_value_bool(env, Property(env, object, "deepBind"), &options.interpreter.deep_bind);
   napi_get_value_bool(env, Property(env, object, "mainThread"), &options.main_thread);
   napi_get_value_int32(env, Property(env, object, "threadId"), &options.thread_number);

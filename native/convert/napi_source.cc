@@ -152,6 +152,7 @@ bool NapiSource::ReadNode(napi_value node, Sink& sink) {
       _object* object = objects_.Find(first);
       if (object == nullptr) {
         error_ = "the proxy is disposed";
+        found_disposed_ = true;
         return false;
       }
       return sink.PythonProxy(object);

@@ -29,6 +29,7 @@ class NapiSource {
   [[nodiscard]] bool Read(napi_value__* value, Sink& sink);
 
   [[nodiscard]] const std::string& error() const { return error_; }
+  [[nodiscard]] bool found_disposed() const { return found_disposed_; }
   // Where in the value reading stopped: ".items[3]".
   [[nodiscard]] std::string path() const;
 
@@ -51,6 +52,7 @@ class NapiSource {
   napi_env__* env_;
   PythonObjects& objects_;
   std::string error_;
+  bool found_disposed_ = false;
   std::vector<std::string> path_;  // innermost first
 };
 

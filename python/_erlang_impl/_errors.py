@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import linecache
 import os
 import traceback
@@ -23,22 +24,29 @@ def _message(exception: BaseException) -> str:
     try:
         return str(exception)
     except BaseException as error:  # a __str__ that raises must not hide the exception
-        return f"<{type(exception).__name__}: its __str__ raised {type(error).__name__}>"
+        return f"<{_name_of(type(exception))}: its __str__ raised {_name_of(type(error))}>"
+
+
+# An exception's class, and the class of that, may have attributes that do anything: these read past
+# them. For the same reason `type(exception)` is asked, never `exception.__class__`.
+_name_of = type.__dict__["__name__"].__get__
+_qualname_of = type.__dict__["__qualname__"].__get__
+_module_of = type.__dict__["__module__"].__get__
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 
 def _type_name(kind: type) -> str:
-    module = kind.__module__
-    return (
-        kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
-    )
+    module, qualname = _module_of(kind), _qualname_of(kind)
+    return qualname if module in ("builtins", "__main__") else f"{module}.{qualname}"
 
 
 def _own_traceback(exception: BaseException) -> TracebackType | None:
     """The traceback without coloop's own frames at its outer end."""
-    own = exception.__traceback__
+    whole: TracebackType | None = _traceback_of(exception)
+    own = whole
     while own is not None and own.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         own = own.tb_next
-    return own if own is not None else exception.__traceback__
+    return own if own is not None else whole
 
 
 def _traceback_text(exception: BaseException) -> str:
@@ -61,11 +69,12 @@ def _frames(exception: BaseException) -> list[dict[str, Any]]:
 
 
 def _category(exception: BaseException) -> str:
-    if isinstance(exception, asyncio.CancelledError):
+    kind = type(exception)
+    if issubclass(kind, asyncio.CancelledError):
         return "cancelled"
-    if isinstance(exception, (TimeoutError, asyncio.TimeoutError)):
+    if issubclass(kind, (TimeoutError, asyncio.TimeoutError)):
         return "timeout"
-    return "interrupt" if isinstance(exception, KeyboardInterrupt) else "error"
+    return "interrupt" if issubclass(kind, KeyboardInterrupt) else "error"
 
 
 def _cause(exception: BaseException) -> BaseException | None:
@@ -76,16 +85,13 @@ def _cause(exception: BaseException) -> BaseException | None:
 
 def describe(exception: BaseException) -> Any:
     """For src/errors.ts: (False, what it needs), or (True, what JavaScript had thrown)."""
-    try:
-        return _describe(exception, set(), {})
-    except Exception:  # an exception's own attributes may do anything
-        return False, _bare(exception)
+    return _describe(exception, set(), {})
 
 
 def _bare(exception: BaseException) -> dict[str, Any]:
     """What can be told without asking the exception."""
     return {
-        "name": type(exception).__name__,
+        "name": _name_of(type(exception)),
         "message": _message(exception),
         "pythonType": _type_name(type(exception)),
         "traceback": _traceback_text(exception),
@@ -107,17 +113,28 @@ def _describe(
     if known is not None:
         return known
     description = _bare(exception)
-    if isinstance(exception, _js.JsError):
-        description.update(name=exception.name, message=exception.message)
+    js_error = _js.as_js_error(exception)
+    if js_error is not None:
+        description.update(name=js_error.name, message=js_error.message)
     seen = {*outer, id(exception)}
     if len(seen) < _MAX_CHAIN:
-        cause = _cause(exception)
-        if cause is not None and id(cause) not in seen:
-            description["cause"] = _describe(cause, seen, done)
-        group = getattr(exception, "exceptions", None)
-        if isinstance(group, tuple) and all(isinstance(error, BaseException) for error in group):
-            description["errors"] = [
-                _describe(error, seen, done) for error in group if id(error) not in seen
-            ]
+        with contextlib.suppress(BaseException):  # its own attributes may do anything
+            _add_related(description, exception, seen, done)
     done[id(exception)] = False, description
     return False, description
+
+
+def _add_related(
+    description: dict[str, Any],
+    exception: BaseException,
+    seen: set[int],
+    done: dict[int, tuple[bool, Any]],
+) -> None:
+    cause = _cause(exception)
+    if cause is not None and id(cause) not in seen:
+        description["cause"] = _describe(cause, seen, done)
+    group = getattr(exception, "exceptions", None)
+    if isinstance(group, tuple) and all(isinstance(error, BaseException) for error in group):
+        description["errors"] = [
+            _describe(error, seen, done) for error in group if id(error) not in seen
+        ]

@@ -6,6 +6,7 @@ names of its own; a thread of Python's, which belongs to none, finds the one reg
 
 from __future__ import annotations
 
+import keyword
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,9 +22,9 @@ _lock = threading.Lock()
 
 def register(name: str, function: Callable[..., Any], reserved: Callable[[str], bool]) -> None:
     """Makes `function` known as `name`; ValueError if the module itself has the name."""
-    if not name.isidentifier():
+    if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"{name!r} is not a Python identifier")
-    if reserved(name):
+    if reserved(name) or (name.startswith("__") and name.endswith("__")):
         raise ValueError(f"the module has a {name!r} of its own; choose another name")
     owner = _coloop.hosted_loop()
     with _lock:

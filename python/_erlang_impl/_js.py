@@ -7,11 +7,12 @@ thread. Everything here may be called from any thread; awaiting needs a running 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import _coloop
 
@@ -280,13 +281,13 @@ def _error_of(reference: _JsErrorRef) -> JsError:
     known = _errors.get(reference)
     error = known() if known is not None else None
     if error is None:
-        is_error, value = reference._perform(_THROWN)
+        is_error, text, value = reference._perform(_THROWN)
         if is_error:
             name = _text(reference, "name", "Error")
             error = JsError(_text(reference, "message", ""), name=name, value=reference)
             error.stack = _text(reference, "stack", "")
         else:
-            error = JsError(reference._perform(_REPR), name="thrown", value=value)
+            error = JsError(text, name="thrown", value=value)
         error._source = reference
         _errors[reference] = weakref.ref(error)
     return error
@@ -302,9 +303,15 @@ def thrown(value: Any) -> BaseException:
     return JsError(repr(value), name="thrown", value=value)
 
 
+def as_js_error(exception: BaseException) -> JsError | None:
+    """The exception if it is a JsError. Unlike isinstance this asks nothing of the exception."""
+    return cast(JsError, exception) if issubclass(type(exception), JsError) else None
+
+
 def source_of(exception: BaseException) -> Any:
     """The reference to what JavaScript threw, if the exception came from there; else None."""
-    return exception._source if isinstance(exception, JsError) else None
+    error = as_js_error(exception)
+    return None if error is None else error._source
 
 
 async def settled(promise: JsPromise) -> Any:
@@ -369,8 +376,9 @@ def _settler(
     def settle(ok: bool, value: Any) -> None:
         if here:
             apply(ok, value)
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(apply, ok, value)
+        else:
+            with contextlib.suppress(RuntimeError):  # it is closed: nobody waits any more
+                loop.call_soon_threadsafe(apply, ok, value)
 
     return settle
 

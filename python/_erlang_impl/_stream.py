@@ -25,7 +25,7 @@ class Stream:
     )
 
     def __init__(self, iterable: Any, high_water_mark: int) -> None:
-        self._iterator = type(iterable).__aiter__(iterable)
+        self._iterator = aiter(iterable)
         self._high_water_mark = high_water_mark
         self._items: list[Any] = []
         self._end = False
