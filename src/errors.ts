@@ -20,6 +20,7 @@ export const errorCodes = {
   ERR_COLOOP_PYTHON_NOT_FOUND: "no Python interpreter was found",
   ERR_COLOOP_PYTHON_UNSUPPORTED: "the interpreter is of an unsupported version or kind",
   ERR_COLOOP_READ_ONLY: "a view of read-only memory was asked for",
+  ERR_COLOOP_STACK: "too little stack is left to run Python",
   ERR_COLOOP_START: "Python did not start",
   ERR_COLOOP_TIMEOUT: "the operation took longer than its time-out",
   ERR_COLOOP_WORKER_FIRST: "a Worker used Python before the main thread started it",

@@ -74,6 +74,8 @@ const helpers = [
   (numbers: Float64Array) => Array.from(numbers),
   setOwn,
   openScope,
+  (length: number) => new ArrayBuffer(length),
+  (promise: Promise<unknown>) => void promise.catch(() => undefined),
 ] as readonly ((...args: never[]) => unknown)[];
 
 function fill(container: Map<unknown, unknown> | Set<unknown>, contents: readonly unknown[]): void {

@@ -3,6 +3,7 @@
 
 #include <node_api.h>
 
+#include "base/stack.h"
 #include "bridge/env_data.h"
 #include "bridge/exporter.h"
 #include "bridge/js_host.h"
@@ -17,6 +18,8 @@ Entry::Entry(EnvData& data)
          "Python cannot be called: the process is exiting or Python.start() has not run");
   } else if (!data.started()) {
     Fail("ERR_COLOOP_CLOSED", "Python is closed in this environment; call Python.start() again");
+  } else if (!base::HasPythonStack()) {
+    Fail("ERR_COLOOP_STACK", "too little of this thread's stack is left to run Python");
   } else {
     ok_ = true;
     data_.in_synchronous_call = true;

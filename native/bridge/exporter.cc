@@ -3,6 +3,7 @@
 
 #include <node_api.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -21,6 +22,11 @@
 #include "loop/task.h"
 
 namespace coloop::bridge {
+
+namespace {
+// Out of memory, V8 ends the process for a native caller and throws for JavaScript.
+constexpr std::size_t kLargeBuffer = std::size_t{64} * 1024;
+}  // namespace
 
 napi_value Exporter::Convert(_object* object) {
   convert::NapiSink sink(data_.env, *this);
@@ -71,6 +77,22 @@ napi_value Exporter::HostObject(std::uint32_t id) {
 napi_value Exporter::NewMap() { return data_.CallHelper(Helper::kNewMap, 0, nullptr); }
 napi_value Exporter::NewSet() { return data_.CallHelper(Helper::kNewSet, 0, nullptr); }
 
+napi_value Exporter::NewBuffer(std::size_t length, void** data) {
+  napi_value buffer = nullptr;
+  if (length < kLargeBuffer) {
+    return napi_create_arraybuffer(data_.env, length, data, &buffer) == napi_ok ? buffer : nullptr;
+  }
+  napi_value size = nullptr;
+  napi_create_double(data_.env, static_cast<double>(length), &size);
+  buffer = data_.CallHelper(Helper::kNewBuffer, 1, &size);
+  if (buffer == nullptr) {
+    napi_value thrown = nullptr;
+    napi_get_and_clear_last_exception(data_.env, &thrown);
+    return nullptr;
+  }
+  return napi_get_arraybuffer_info(data_.env, buffer, data, nullptr) == napi_ok ? buffer : nullptr;
+}
+
 bool Exporter::Fill(napi_value container, napi_value contents) {
   napi_value arguments[] = {container, contents};
   return data_.CallHelper(Helper::kFill, 2, arguments) != nullptr;
@@ -116,7 +138,13 @@ napi_value Exporter::Promise(_object* awaitable) {
   }
   task_ = loop::RunAwaitable(gil_, data_.loop_object.get(), awaitable, context.get(), true,
                              std::move(completion));
-  return interp::HasException(gil_) ? nullptr : promise;
+  if (!interp::HasException(gil_)) return promise;
+  // The caller gets the exception; nobody has the promise, whose rejection would be unhandled.
+  if (data_.CallHelper(Helper::kIgnoreRejection, 1, &promise) == nullptr) {
+    napi_value thrown = nullptr;
+    napi_get_and_clear_last_exception(data_.env, &thrown);
+  }
+  return nullptr;
 }
 
 napi_value OwnError(EnvData& data, const std::string& code, const std::string& message) {

@@ -9,19 +9,21 @@ namespace coloop::bridge {
 
 // The order is that of `helpers` in src/binding.ts.
 enum class Helper : std::uint32_t {
-  kMakeProxy,     // (handle, abilities) -> proxy
-  kMakeError,     // (description of a Python exception) -> Error
-  kMakeOwnError,  // (code, message) -> ColoopError
-  kPerform,       // (operation, id, scope id, ...arguments) -> primitive or encoded node
-  kEncodeThrown,  // (thrown value) -> encoded node
-  kHostObject,    // (id) -> the JavaScript object
-  kReleaseHosts,  // (ids) -> undefined
-  kNewMap,        // () -> Map
-  kNewSet,        // () -> Set
-  kFill,          // (map or set, contents) -> undefined
-  kNumberArray,   // (Float64Array) -> number[]
-  kSetOwn,        // (object, key, value) -> undefined
-  kOpenScope,     // () -> id of an AsyncResource for the call that is running
+  kMakeProxy,        // (handle, abilities) -> proxy
+  kMakeError,        // (description of a Python exception) -> Error
+  kMakeOwnError,     // (code, message) -> ColoopError
+  kPerform,          // (operation, id, scope id, ...arguments) -> primitive or encoded node
+  kEncodeThrown,     // (thrown value) -> encoded node
+  kHostObject,       // (id) -> the JavaScript object
+  kReleaseHosts,     // (ids) -> undefined
+  kNewMap,           // () -> Map
+  kNewSet,           // () -> Set
+  kFill,             // (map or set, contents) -> undefined
+  kNumberArray,      // (Float64Array) -> number[]
+  kSetOwn,           // (object, key, value) -> undefined
+  kOpenScope,        // () -> id of an AsyncResource for the call that is running
+  kNewBuffer,        // (length) -> ArrayBuffer
+  kIgnoreRejection,  // (promise) -> undefined
   kCount,
 };
 

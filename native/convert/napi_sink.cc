@@ -12,10 +12,33 @@
 
 namespace coloop::convert {
 
+namespace {
+// V8 ends the process for an array whose elements it cannot hold, which is near 2 ** 27 of them.
+constexpr std::size_t kMaxElements = (std::size_t{1} << 27) - 1024;
+}  // namespace
+
 bool NapiSink::Created(int status, const char* what) {
   if (status == napi_ok) return true;
+  // A BigInt that is too large leaves a RangeError behind as well.
+  bool pending = false;
+  napi_value thrown = nullptr;
+  if (napi_is_exception_pending(env_, &pending) == napi_ok && pending) {
+    napi_get_and_clear_last_exception(env_, &thrown);
+  }
   error_ = std::string("JavaScript could not make ") + what + " (is it too large?)";
   return false;
+}
+
+napi_value NapiSink::NewArray(std::size_t length, const char* what) {
+  napi_value array = nullptr;
+  const int status = length <= kMaxElements ? napi_create_array_with_length(env_, length, &array)
+                                            : napi_invalid_arg;
+  return Created(status, what) ? array : nullptr;
+}
+
+napi_value NapiSink::NewBuffer(std::size_t length, void** data, const char* what) {
+  napi_value buffer = exporter_.NewBuffer(length, data);
+  return Created(buffer != nullptr ? napi_ok : napi_generic_failure, what) ? buffer : nullptr;
 }
 
 bool NapiSink::Put(napi_value value) {
@@ -115,10 +138,9 @@ bool NapiSink::Date(double milliseconds) {
 
 bool NapiSink::Bytes(const void* data, std::size_t length) {
   void* memory = nullptr;
-  napi_value buffer = nullptr;
   napi_value value = nullptr;
-  if (!Created(napi_create_arraybuffer(env_, length, &memory, &buffer), "these bytes"))
-    return false;
+  napi_value buffer = NewBuffer(length, &memory, "these bytes");
+  if (buffer == nullptr) return false;
   if (length > 0) std::memcpy(memory, data, length);
   return Created(napi_create_typedarray(env_, napi_uint8_array, length, buffer, 0, &value),
                  "these bytes") &&
@@ -127,12 +149,9 @@ bool NapiSink::Bytes(const void* data, std::size_t length) {
 
 bool NapiSink::Numbers(const double* values, std::size_t count) {
   void* memory = nullptr;
-  napi_value buffer = nullptr;
   napi_value typed = nullptr;
-  if (!Created(napi_create_arraybuffer(env_, count * sizeof(double), &memory, &buffer),
-               "this list")) {
-    return false;
-  }
+  napi_value buffer = NewBuffer(count * sizeof(double), &memory, "this list");
+  if (buffer == nullptr) return false;
   std::memcpy(memory, values, count * sizeof(double));
   if (!Created(napi_create_typedarray(env_, napi_float64_array, count, buffer, 0, &typed),
                "this list")) {
@@ -145,9 +164,8 @@ bool NapiSink::Numbers(const double* values, std::size_t count) {
 }
 
 bool NapiSink::BeginList(std::size_t count) {
-  napi_value array = nullptr;
-  return Created(napi_create_array_with_length(env_, count, &array), "this list") &&
-         Begin(array, array, Kind::kList);
+  napi_value array = NewArray(count, "this list");
+  return Begin(array, array, Kind::kList);
 }
 
 bool NapiSink::BeginObject(std::size_t) {
@@ -157,15 +175,13 @@ bool NapiSink::BeginObject(std::size_t) {
 }
 
 bool NapiSink::BeginMap(std::size_t count) {
-  napi_value contents = nullptr;
-  return Created(napi_create_array_with_length(env_, 2 * count, &contents), "this dict") &&
-         Begin(contents, exporter_.NewMap(), Kind::kMap);
+  napi_value contents = NewArray(2 * count, "this dict");
+  return contents != nullptr && Begin(contents, exporter_.NewMap(), Kind::kMap);
 }
 
 bool NapiSink::BeginSet(std::size_t count) {
-  napi_value contents = nullptr;
-  return Created(napi_create_array_with_length(env_, count, &contents), "this set") &&
-         Begin(contents, exporter_.NewSet(), Kind::kSet);
+  napi_value contents = NewArray(count, "this set");
+  return contents != nullptr && Begin(contents, exporter_.NewSet(), Kind::kSet);
 }
 
 bool NapiSink::Back(std::size_t index) {

@@ -22,6 +22,8 @@ class NapiExporter {
   virtual napi_value__* HostObject(std::uint32_t id) = 0;
   virtual napi_value__* NewMap() = 0;
   virtual napi_value__* NewSet() = 0;
+  // Null, and nothing pending, where there is no memory for it.
+  virtual napi_value__* NewBuffer(std::size_t length, void** data) = 0;
   // Fills a map from an array of keys and values in turn, or a set from an array of its values.
   virtual bool Fill(napi_value__* container, napi_value__* contents) = 0;
   // The plain array with the numbers of a Float64Array.
@@ -78,6 +80,8 @@ class NapiSink final : public Sink {
   bool PutString(napi_value__* value, bool is_proto);
   bool Begin(napi_value__* container, napi_value__* result, Kind kind);
   bool Created(int status, const char* what);
+  [[nodiscard]] napi_value__* NewArray(std::size_t length, const char* what);
+  [[nodiscard]] napi_value__* NewBuffer(std::size_t length, void** data, const char* what);
 
   napi_env__* env_;
   NapiExporter& exporter_;

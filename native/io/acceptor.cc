@@ -130,6 +130,10 @@ PyObject* New(PyTypeObject* type, PyObject* args, PyObject*) {
     PyErr_SetString(PyExc_RuntimeError, "an open ErlangEventLoop is required");
     return nullptr;
   }
+  if (!IsStreamType(transport_class)) {
+    return PyErr_Format(PyExc_TypeError, "a subclass of Stream is required, not %R",
+                        transport_class);
+  }
   Owned self(type->tp_alloc(type, 0));
   if (!self) return nullptr;
   auto* acceptor = new Acceptor(self.get(), loop, *native, fd);

@@ -32,6 +32,7 @@ struct StreamObject {
 };
 
 PyObject* buffered_protocol = nullptr;
+PyTypeObject* stream_type = nullptr;
 
 Stream* Find(PyObject* self) { return reinterpret_cast<StreamObject*>(self)->stream; }
 
@@ -90,6 +91,10 @@ Stream* NewStream(PyObject* self, PyObject* loop, int fd) {
     return nullptr;
   }
   auto* object = reinterpret_cast<StreamObject*>(self);
+  if (object->stream != nullptr) {  // asked last: what ran before, such as fileno(), may come here
+    PyErr_SetString(PyExc_RuntimeError, "the transport is initialised");
+    return nullptr;
+  }
   object->stream = new Stream(self, loop, *native, fd);
   return object->stream;
 }
@@ -105,10 +110,6 @@ int Init(PyObject* self, PyObject* args, PyObject* kwargs) {
   PyObject* server = Py_None;
   if (PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|OOO", const_cast<char**>(keywords), &loop,
                                   &sock, &protocol, &waiter, &extra, &server) == 0) {
-    return -1;
-  }
-  if (Find(self) != nullptr) {
-    PyErr_SetString(PyExc_RuntimeError, "the transport is initialised");
     return -1;
   }
   const Owned number(PyObject_CallMethod(sock, "fileno", nullptr));
@@ -431,8 +432,14 @@ bool AddStreamType(const Gil&, PyObject* module) {
     return false;
   }
   const Owned bases(PyTuple_Pack(1, base.get()));
-  const Owned type(bases ? PyType_FromSpecWithBases(&spec, bases.get()) : nullptr);
-  return type && PyModule_AddType(module, reinterpret_cast<PyTypeObject*>(type.get())) == 0;
+  if (!bases) return false;
+  stream_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpecWithBases(&spec, bases.get()));
+  return stream_type != nullptr && PyModule_AddType(module, stream_type) == 0;
+}
+
+bool IsStreamType(PyObject* object) {
+  return PyType_Check(object) != 0 &&
+         PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(object), stream_type) != 0;
 }
 
 Owned AcceptStream(const Gil& gil, PyObject* type, PyObject* loop, int fd, const Address& peer,

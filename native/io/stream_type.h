@@ -10,6 +10,9 @@ namespace coloop::io {
 // Makes the type. False with an exception set.
 [[nodiscard]] bool AddStreamType(const interp::Gil& gil, _object* module);
 
+// Whether it is the type or a subclass.
+[[nodiscard]] bool IsStreamType(_object* object);
+
 // A transport of class `type` (a subclass) for an accepted descriptor, which it owns from then on,
 // also when this fails; started. Null with an exception set.
 [[nodiscard]] interp::Owned AcceptStream(const interp::Gil& gil, _object* type, _object* loop,

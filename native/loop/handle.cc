@@ -6,7 +6,6 @@
 
 #include <cstddef>
 
-#include "base/check.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
 
@@ -148,7 +147,10 @@ Ran RunCallback(const interp::Gil&, PyObject* handle) {
   const Owned callback = Owned::NewRef(Slot(handle, layout.callback));
   const Owned args = Owned::NewRef(Slot(handle, layout.args));
   const Owned context = Owned::NewRef(Slot(handle, layout.context));
-  COLOOP_CHECK(callback && args && context);
+  if (!callback || !args || !context) {
+    PyErr_SetString(PyExc_RuntimeError, "the Handle was not initialised, or lost its attributes");
+    return Ran::kFailed;
+  }
   if (PyContext_Enter(context.get()) != 0) return Ran::kFailed;
   const Owned result(
       PyTuple_CheckExact(args.get())

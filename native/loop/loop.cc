@@ -103,8 +103,8 @@ void Loop::CallAt(double when, Owned handle) {
   if (host_ != nullptr && !draining_) UpdateFromAnyThread();
 }
 
-void Loop::TimerCancelled() {
-  timers_.Cancelled(IsCancelled);
+void Loop::TimerCancelled(_object* handle) {
+  timers_.Cancelled(handle, IsCancelled);
   if (host_ != nullptr && !draining_) UpdateFromAnyThread();
 }
 
@@ -365,7 +365,7 @@ void Loop::PollOnce(const interp::Gil& gil) {
 
 // Before a poll. An earlier time that it is set for already only wakes the loop in vain.
 void Loop::ArmTimer() {
-  if (timers_.live() == 0) {
+  if (timers_.empty()) {
     armed_for_ = kNever;
     return;
   }

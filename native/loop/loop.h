@@ -65,7 +65,7 @@ class Loop {
 
   void CallSoon(interp::Owned handle);
   void CallAt(double when, interp::Owned handle);
-  void TimerCancelled();
+  void TimerCancelled(_object* handle);
   void CallSoonThreadsafe(const interp::Gil& gil, interp::Owned handle);
   void Wake();
   // Wakes it, and Python's own checks (an exception set for its thread) are made. GIL held.

@@ -158,7 +158,7 @@ PyObject* RaiseNoHandle(PyObject* object) {
 
 PyObject* TimerHandleCancelled(PyObject* self, PyObject* handle) {
   if (!IsTimerHandle(handle)) return RaiseNoHandle(handle);
-  if (IsScheduled(handle)) Get(self).TimerCancelled();
+  if (IsScheduled(handle)) Get(self).TimerCancelled(handle);
   Py_RETURN_NONE;
 }
 
@@ -187,8 +187,17 @@ PyObject* CreateFuture(PyObject* self, PyObject*) {
   return PyObject_Vectorcall(future_class, values, 0, keywords);
 }
 
+// What only an owned loop may do. Python's half has said so already to whoever asked politely.
+bool CheckOwned(const Loop& loop) {
+  if (!loop.opened() || !loop.hosted()) return true;
+  PyErr_SetString(PyExc_RuntimeError, "this loop is driven and closed by Node.js");
+  return false;
+}
+
 PyObject* RunOnce(PyObject* self, PyObject*) {
-  if (!CheckOpen(Get(self)) || !Get(self).RunUntilStopped(Gil::FromPython())) return nullptr;
+  if (!CheckOpen(Get(self)) || !CheckOwned(Get(self)) ||
+      !Get(self).RunUntilStopped(Gil::FromPython()))
+    return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -217,6 +226,7 @@ PyObject* Open(PyObject* self, PyObject*) {
 }
 
 PyObject* CloseNative(PyObject* self, PyObject*) {
+  if (!CheckOwned(Get(self))) return nullptr;
   if (Get(self).opened()) Get(self).Close(Gil::FromPython(), nullptr, nullptr);
   Py_RETURN_NONE;
 }
@@ -333,10 +343,13 @@ int SetFlag(PyObject* self, PyObject* value, void*) {
   return 0;
 }
 
-// BaseEventLoop.__init__ says that the loop is not closed before there is a native half.
+// BaseEventLoop.__init__ says that the loop is not closed before there is a native half, which
+// alone can say so.
 int SetClosed(PyObject* self, PyObject* value, void* closure) {
-  if (!Get(self).opened() && value == Py_False) return 0;
-  return SetFlag<&Loop::closed>(self, value, closure);
+  if (!CheckOwned(Get(self))) return -1;
+  const int result = SetFlag<&Loop::closed>(self, value, closure);
+  if (!Get(self).opened()) Get(self).closed = true;
+  return result;
 }
 
 PyObject* GetThread(PyObject* self, void*) {

@@ -2,6 +2,7 @@
 #include "loop/timer_heap.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -14,43 +15,60 @@ namespace coloop::loop {
 void TimerHeap::Push(double when, interp::Owned handle) {
   entries_.push_back(Entry{when, next_sequence_++, std::move(handle)});
   std::push_heap(entries_.begin(), entries_.end(), Later());
-  base::CountLive(base::Live::kTimer, 1);
+  Count();
 }
 
 interp::Owned TimerHeap::Pop() {
   std::pop_heap(entries_.begin(), entries_.end(), Later());
   interp::Owned handle = std::move(entries_.back().handle);
   entries_.pop_back();
-  base::CountLive(base::Live::kTimer, -1);
+  Count();
   return handle;
 }
 
-void TimerHeap::Cancelled(Dead dead) {
+void TimerHeap::Cancelled(_object* handle, Dead dead) {
   ++cancelled_;
-  base::CountLive(base::Live::kTimer, -1);
-  if (entries_.size() < kPurgeFrom || 2 * cancelled_ < entries_.size()) return;
+  const bool many = entries_.size() >= kPurgeFrom && 2 * cancelled_ >= entries_.size();
+  if (many || cancelled_ >= entries_.size()) {
+    Purge(handle, dead);
+  } else {
+    Count();
+  }
+}
+
+// By what the handles say: the count may be wrong, since anybody can write their fields.
+void TimerHeap::Purge(_object* handle, Dead dead) {
   // Handles are dropped after the heap is whole again: a drop may run Python.
   std::vector<Entry> kept;
   std::vector<Entry> dropped;
   for (Entry& entry : entries_) {
-    (dead(entry.handle.get()) ? dropped : kept).push_back(std::move(entry));
+    const bool gone = entry.handle.get() == handle || dead(entry.handle.get());
+    (gone ? dropped : kept).push_back(std::move(entry));
   }
   entries_.swap(kept);
   std::make_heap(entries_.begin(), entries_.end(), Later());
-  cancelled_ = 1;  // the handle in question is marked as cancelled only after this call
+  cancelled_ = 0;
+  Count();
 }
 
 void TimerHeap::Clear() {
-  base::CountLive(base::Live::kTimer, -static_cast<std::int64_t>(live()));
   std::vector<Entry> dropped;
   dropped.swap(entries_);
   cancelled_ = 0;
+  Count();
 }
 
 void TimerHeap::PoppedCancelled() {
-  if (cancelled_ == 0) return;
-  --cancelled_;
-  base::CountLive(base::Live::kTimer, 1);  // Pop has counted it, and Cancelled before
+  if (cancelled_ > 0) --cancelled_;
+  Count();
+}
+
+void TimerHeap::Count() {
+  const std::size_t live = entries_.size() - std::min(cancelled_, entries_.size());
+  if (live == counted_) return;
+  base::CountLive(base::Live::kTimer,
+                  static_cast<std::int64_t>(live) - static_cast<std::int64_t>(counted_));
+  counted_ = live;
 }
 
 }  // namespace coloop::loop

@@ -1,5 +1,5 @@
-// Timers by time, first come first served among equals. A cancelled one stays until it is due or
-// until half of the heap is cancelled. GIL held throughout.
+// Timers by time, first come first served among equals. A cancelled one stays until it is due, or
+// until half of a large heap or all of a small one is cancelled. GIL held throughout.
 #pragma once
 
 #include <cstddef>
@@ -16,12 +16,11 @@ class TimerHeap {
 
   void Push(double when, interp::Owned handle);
   [[nodiscard]] bool empty() const { return entries_.empty(); }
-  [[nodiscard]] std::size_t live() const { return entries_.size() - cancelled_; }
   [[nodiscard]] double first() const { return entries_.front().when; }
   [[nodiscard]] _object* front() const { return entries_.front().handle.get(); }
   [[nodiscard]] interp::Owned Pop();
-  // One of the handles was cancelled; purges when there are many such.
-  void Cancelled(Dead dead);
+  // One of the handles is being cancelled; purges when there are many such, or nothing else.
+  void Cancelled(_object* handle, Dead dead);
   // A cancelled handle was popped.
   void PoppedCancelled();
   void Clear();
@@ -46,11 +45,15 @@ class TimerHeap {
       return a.when != b.when ? a.when > b.when : a.sequence > b.sequence;
     }
   };
+  void Purge(_object* handle, Dead dead);
+  void Count();
+
   static constexpr std::size_t kPurgeFrom = 100;  // as asyncio's _MIN_SCHEDULED_TIMER_HANDLES
 
   std::vector<Entry> entries_;
   std::uint64_t next_sequence_ = 0;
-  std::size_t cancelled_ = 0;
+  std::size_t cancelled_ = 0;  // of those in the heap, as far as is known
+  std::size_t counted_ = 0;    // by the live counter
 };
 
 }  // namespace coloop::loop

@@ -103,7 +103,7 @@ void Loop::ScheduleIdle() {
 
 void Loop::UpdateReferences() {
   if (handles_ == nullptr) return;
-  handles_->SetReferenced(poller_.active() > 0 || timers_.live() > 0 || references_ > 0);
+  handles_->SetReferenced(poller_.active() > 0 || !timers_.empty() || references_ > 0);
   if (!draining_) ArmTimer();
 }
 
