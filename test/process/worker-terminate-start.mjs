@@ -1,4 +1,5 @@
 // Workers are terminated at every moment of their start.
+// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending
 // within: 60000
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
