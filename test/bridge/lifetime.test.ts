@@ -15,6 +15,19 @@ checkLeaks(py);
 const proxies = () => py.counters()["pyProxies"] as number;
 const references = () => py.counters()["jsRefs"] as number;
 
+test("a missing property is missing after collections, too", async () => {
+  let dropped: unknown = make?.();
+  const before = proxies();
+  expect(dropped).toBeDefined();
+  dropped = undefined;
+  await collectUntil(() => proxies() < before, "the proxy that was dropped");
+  class Empty {}
+  expect(py.evalSync("hasattr(e, 'nope'), list(g)", { e: new Empty(), g: [1].values() })).toEqual([
+    false,
+    [1],
+  ]);
+});
+
 describe("release inside synchronous loops", () => {
   test("300,000 proxies made in one job: they are released within it", () => {
     const before = proxies();
