@@ -156,13 +156,11 @@ Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, 
   }
   const Owned settler(settler_type->tp_alloc(settler_type, 0));
   if (!settler) return Owned();
-  base::Completion* waiter = completion.release();
-  reinterpret_cast<SettlerObject*>(settler.get())->completion = waiter;
+  completion->Keep(future.get());  // before: an odd awaitable calls back at once
+  reinterpret_cast<SettlerObject*>(settler.get())->completion = completion.release();
   const Owned added(
       PyObject_CallMethodOneArg(future.get(), names.add_done_callback, settler.get()));
-  if (!added) return Owned();
-  waiter->Keep(future.get());
-  return future;
+  return added ? std::move(future) : Owned();
 }
 
 bool IsSettler(PyObject* object) { return Py_TYPE(object) == settler_type; }
