@@ -114,6 +114,7 @@ void Stream::Note(unsigned events) {
 
 bool Stream::Run(const Gil& gil) {
   if (starting_) return Begin(gil);
+  if (!protocol) return true;  // the garbage collector took it
   if (PyContext_Enter(context_.get()) != 0) return false;
   bool done = true;
   if (readable_) done = ReadReady(gil);
@@ -310,7 +311,7 @@ bool Stream::WriteReady(const Gil& gil) {
 }
 
 bool Stream::MaybePause(const Gil& gil) {
-  if (protocol_paused || buffer_.size() <= high_water) return true;
+  if (protocol_paused || !protocol || buffer_.size() <= high_water) return true;
   protocol_paused = true;
   const Owned to = Owned::NewRef(protocol.get());
   const Owned done(PyObject_CallMethodNoArgs(to.get(), Names().pause_writing));
@@ -323,7 +324,7 @@ bool Stream::MaybePause(const Gil& gil) {
 }
 
 bool Stream::MaybeResume(const Gil& gil) {
-  if (!protocol_paused || buffer_.size() > low_water) return true;
+  if (!protocol_paused || !protocol || buffer_.size() > low_water) return true;
   protocol_paused = false;
   const Owned to = Owned::NewRef(protocol.get());
   const Owned done(PyObject_CallMethodNoArgs(to.get(), Names().resume_writing));
@@ -380,8 +381,9 @@ bool Stream::LoseConnection(const Gil& gil, PyObject* exception) {
   if (lost) return true;
   lost = true;
   lost_writes = lost_writes > 0 ? lost_writes : 1;
+  buffer_.Clear();
   bool called = true;
-  if (connected) {
+  if (connected && protocol) {
     const Owned to = Owned::NewRef(protocol.get());
     const Owned done(PyObject_CallMethodOneArg(to.get(), Names().connection_lost, exception));
     called = static_cast<bool>(done);

@@ -295,9 +295,10 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
 
     def _ensure_fd_no_transport(self, fd: Any) -> None:
         transport = self._channel(_descriptor(fd))
-        if not isinstance(transport, StreamTransport) or transport in self._lent:
-            return
-        if not transport.is_closing():
+        if not isinstance(transport, StreamTransport):
+            inherited: Any = super()
+            inherited._ensure_fd_no_transport(fd)  # datagrams and pipes are asyncio's
+        elif transport not in self._lent and not transport.is_closing():
             raise RuntimeError(f"File descriptor {fd!r} is used by transport {transport!r}")
 
     async def _sendfile_native(

@@ -56,6 +56,18 @@ class Mixin(Bounded):
 
         self.run_bounded(main())
 
+    def test_the_descriptor_of_a_datagram_transport_is_taken(self: Any) -> None:
+        async def main() -> None:
+            transport, _protocol = await self.loop.create_datagram_endpoint(
+                asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
+            )
+            fd = transport.get_extra_info("socket").fileno()
+            with self.assertRaisesRegex(RuntimeError, "is used by transport"):
+                self.loop.add_reader(fd, print)
+            transport.close()
+
+        self.run_bounded(main())
+
     def test_a_unix_server_names_no_peer(self: Any) -> None:
         async def main() -> None:
             with tempfile.TemporaryDirectory() as folder:

@@ -293,6 +293,25 @@ class OurTransport(Mixin, TransportCase):
         with a, b, self.assertRaisesRegex(TypeError, "ErlangEventLoop"):
             StreamTransport(other, a, asyncio.Protocol())
 
+    def test_a_transport_that_lost_its_protocol_takes_what_is_asked_of_it(self) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            transport.write(b"x" * 10_000_000)
+            transport._call_connection_lost(None)
+            await protocol.lost
+            transport.set_write_buffer_limits(high=0)
+            transport._maybe_pause_protocol()
+            transport._call_connection_lost(None)
+            transport.write(b"y")
+            transport.write_eof()
+            transport.resume_reading()
+            transport.abort()
+            transport.close()
+            self.assertEqual(transport.get_write_buffer_size(), 0)
+            peer.close()
+
+        self.run_bounded(main())
+
     def test_writes_from_another_thread_arrive(self) -> None:
         async def main() -> None:
             transport, protocol, peer = await pair(self.loop)
