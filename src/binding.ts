@@ -50,6 +50,7 @@ export interface Binding {
     names: readonly string[],
     values: readonly unknown[],
     byReference: boolean,
+    argumentNames?: readonly string[],
   ): [value: unknown, task?: unknown];
   internName(name: string): number;
   getAttribute(object: Handle, name: number, byReference: boolean): unknown;

@@ -65,7 +65,7 @@ export function withOptions(
     const values = keywords.map((name) => encoder.encode(kwargs[name], "kwargs", name));
     let result: [value: unknown, task?: unknown];
     try {
-      result = native.callWith(handle, encoded, keywords, values, options.ref === true);
+      result = native.callWith(handle, encoded, keywords, values, options.ref === true, names);
     } catch (error) {
       encoder.drop();
       throw error;

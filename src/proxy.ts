@@ -452,9 +452,9 @@ export function invoke(
   const encoder = new Encoder();
   const encoded = encodeAll(encoder, args, names);
   try {
-    return encoded.length <= maxInline
+    return encoded.length <= maxInline && names === undefined
       ? native.call(handle, ...encoded)
-      : native.callWith(handle, encoded, [], [], false)[0];
+      : native.callWith(handle, encoded, [], [], false, names)[0];
   } catch (error) {
     encoder.drop();
     throw error;

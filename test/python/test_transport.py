@@ -12,6 +12,7 @@ from typing import Any
 
 from transports import Bounded, Recorder, TransportCase, pair, until
 
+import _coloop
 import coloop
 
 
@@ -311,6 +312,38 @@ class OurTransport(Mixin, TransportCase):
             peer.close()
 
         self.run_bounded(main())
+
+    def test_a_transport_is_initialised_once_even_while_it_asks_for_the_descriptor(self) -> None:
+        from _erlang_impl._transport import StreamTransport
+
+        class Nosy:
+            def __init__(self, sock: socket.socket) -> None:
+                self.sock = sock
+
+            def fileno(self) -> int:
+                if transport._sock_fd < 0:
+                    StreamTransport.__init__(transport, loop, self.sock, asyncio.Protocol())
+                return self.sock.fileno()
+
+            def close(self) -> None:
+                self.sock.close()
+
+        loop = self.loop
+        ours, theirs = socket.socketpair()
+        transport = StreamTransport.__new__(StreamTransport)
+        sock: Any = Nosy(ours)
+        with theirs, self.assertRaisesRegex(RuntimeError, "is initialised"):
+            StreamTransport.__init__(transport, loop, sock, asyncio.Protocol())
+        transport.abort()
+        self.run_bounded(asyncio.sleep(0.01))
+        self.assertEqual(ours.fileno(), -1)
+
+    def test_an_acceptor_makes_transports_of_ours_only(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            for odd in (int, object, 5, None):
+                with self.assertRaisesRegex(TypeError, "a subclass of Stream"):
+                    kind: Any = odd
+                    _coloop.Acceptor(self.loop, listening.fileno(), asyncio.Protocol, kind, None, 1)
 
     def test_writes_from_another_thread_arrive(self) -> None:
         async def main() -> None:
