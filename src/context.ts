@@ -2,10 +2,11 @@
 
 import { type CallOptions, checkFunction, type RunOptions, withOptions } from "./call.js";
 import { ColoopError, ColoopTypeError } from "./errors.js";
+import { handleOf } from "./handle.js";
 import { asyncIterate, type StreamOptions } from "./iterate.js";
 import { libraryFunction, python } from "./library.js";
 import { checkOptions, checkString } from "./options.js";
-import { handleOf, isPyProxy, type PyProxy } from "./proxy.js";
+import { isPyProxy, type PyProxy } from "./proxy.js";
 
 /**
  * Variables of `eval` and `exec`: names and values, which the code sees besides the globals. They end

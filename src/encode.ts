@@ -6,9 +6,9 @@ import { inspect, types } from "node:util";
 import { markAsUntransferable } from "node:worker_threads";
 import { binding } from "./binding.js";
 import { ColoopTypeError } from "./errors.js";
-import { dropUnadopted, hostId, hostKinds } from "./hosts.js";
+import { handleOf } from "./handle.js";
 import { isKeywords } from "./kw.js";
-import { handleOf } from "./proxy.js";
+import { dropUnadopted, hostId, hostKinds } from "./table.js";
 
 /** Node kinds, in the order of native/convert/kinds.def. */
 export const nodeKinds = {

@@ -1,59 +1,17 @@
-// JavaScript values that Python holds: a table by id, and the operations that Python performs on them.
-// An id lives until Python has let go of every object that stands for it.
+// The operations that Python performs on the JavaScript values it holds.
 
 import { AsyncResource } from "node:async_hooks";
 import { inspect, types } from "node:util";
 import { binding } from "./binding.js";
 import { allPrimitive, encodeValue, isError, nodeKinds, Ref, Thrown, textOf } from "./encode.js";
 import { ColoopTypeError } from "./errors.js";
-import { handleOf, invoke, type PyProxy } from "./proxy.js";
-
-/** What a value can do in Python, in the order of HostKind in native/convert/sink.h. */
-export const hostKinds = {
-  object: 0,
-  function: 1,
-  promise: 2,
-  iterator: 3,
-  asyncIterable: 4,
-  error: 5,
-} as const;
-
-interface Entry {
-  readonly value: unknown;
-  readonly kind: number;
-  /** A promise that Python has awaited, or that went back to JavaScript. */
-  observed: boolean;
-}
+import { handleOf } from "./handle.js";
+import { invoke } from "./invoke.js";
+import { type Entry, entryOf, hostId, hostKinds, Method, methodOf, releaseIds } from "./table.js";
 
 // The async contexts that Tasks run in. Nobody passes them on, so they need no identity.
 const scopes: (AsyncResource | undefined)[] = [undefined];
 const freeScopes: number[] = [];
-
-const entries: (Entry | undefined)[] = [undefined]; // id 0 is "none"
-const freeIds: number[] = [];
-const ids = new WeakMap<object, number>();
-
-/** The id of a value in the table; a new one if it is not there. */
-export function hostId(value: unknown, kind: number): number {
-  const isObject = (typeof value === "object" && value !== null) || typeof value === "function";
-  if (isObject) {
-    const known = ids.get(value);
-    if (known !== undefined) return known;
-  }
-  const id = freeIds.pop() ?? entries.length;
-  entries[id] = { value, kind, observed: false };
-  if (isObject) ids.set(value, id);
-  // Whether it is rejected unseen is told when Python lets go of it; until then it may be awaited.
-  if (types.isPromise(value)) value.then(undefined, ignore);
-  return id;
-}
-
-function ignore(): void {}
-
-/** After a call that failed before Python took its arguments: drops ids that nobody holds. */
-export function dropUnadopted(given: readonly number[], adopted: (id: number) => boolean): void {
-  release(given.filter((id) => entries[id] !== undefined && !adopted(id)));
-}
 
 /** Python has let go of these objects, and of these async contexts. */
 export function release(released: readonly number[], releasedScopes: readonly number[] = []): void {
@@ -61,78 +19,14 @@ export function release(released: readonly number[], releasedScopes: readonly nu
     scopes[id] = undefined;
     freeScopes.push(id);
   }
-  for (const id of released) {
-    const entry = entries[id];
-    if (entry === undefined) continue;
-    entries[id] = undefined;
-    freeIds.push(id);
-    const { value } = entry;
-    if ((typeof value === "object" && value !== null) || typeof value === "function")
-      ids.delete(value);
-    // A rejection that Python never looked at is Node's `unhandledRejection` after all.
-    if (!entry.observed && types.isPromise(value)) void value.then();
-  }
-}
-
-/** The value of an id, on its way back to JavaScript. */
-export function hostValue(id: number): unknown {
-  const entry = entries[id];
-  if (entry === undefined) throw new RangeError(`no JavaScript object has the id ${id}`);
-  entry.observed = true;
-  return Method.is(entry.value) ? entry.value.bound() : entry.value;
-}
-
-/** How many values Python holds. */
-export function hostCount(): number {
-  return entries.reduce((count, entry) => (entry === undefined ? count : count + 1), 0);
-}
-
-/** A function that Python got as an attribute: a call has the object as `this`. */
-class Method {
-  readonly target: object;
-  readonly method: (...args: unknown[]) => unknown;
-  readonly #ours = true;
-
-  /** Unlike `instanceof`, this calls no trap of a proxy. */
-  static is(value: unknown): value is Method {
-    return typeof value === "object" && value !== null && #ours in value && value.#ours;
-  }
-
-  constructor(target: object, method: (...args: unknown[]) => unknown) {
-    this.target = target;
-    this.method = method;
-  }
-
-  call(args: readonly unknown[]): unknown {
-    return this.method.apply(this.target, args as unknown[]);
-  }
-
-  bound(): unknown {
-    return this.method;
-  }
-}
-
-const methods = new WeakMap<object, WeakMap<object, Method>>();
-
-function methodOf(target: object, method: (...args: unknown[]) => unknown): Method {
-  let byTarget = methods.get(method);
-  if (byTarget === undefined) {
-    byTarget = new WeakMap();
-    methods.set(method, byTarget);
-  }
-  let found = byTarget.get(target);
-  if (found === undefined) {
-    found = new Method(target, method);
-    byTarget.set(target, found);
-  }
-  return found;
+  releaseIds(released);
 }
 
 const missing = Symbol("missing");
-let missingProxy: PyProxy | undefined; // kept, for its handle lives no longer than it
+let missingProxy: unknown; // kept, for its handle lives no longer than it
 
 /** Tells which Python object says "no such property". */
-export function setMissing(proxy: PyProxy): void {
+export function setMissing(proxy: unknown): void {
   missingProxy = proxy;
 }
 
@@ -189,7 +83,7 @@ function setItem(target: unknown, key: unknown, value: unknown): void {
   }
 }
 
-async function subscribe(promise: PromiseLike<unknown>, settle: PyProxy): Promise<void> {
+async function subscribe(promise: PromiseLike<unknown>, settle: unknown): Promise<void> {
   let ok = true;
   let value: unknown;
   try {
@@ -206,12 +100,12 @@ async function subscribe(promise: PromiseLike<unknown>, settle: PyProxy): Promis
   }
 }
 
-function tell(settle: PyProxy, ok: boolean, value: unknown): void {
+function tell(settle: unknown, ok: boolean, value: unknown): void {
   invoke(handleOf(settle) as number, [ok, ok ? value : new Thrown(value)], ["ok", "result"]);
 }
 
 /** True if whoever waited is gone: its loop was closed, or the process is exiting. */
-function isGone(settle: PyProxy, error: unknown): boolean {
+function isGone(settle: unknown, error: unknown): boolean {
   const { code } = error as { code?: unknown };
   return code === "ERR_COLOOP_EXITED" || !binding().isLive(handleOf(settle) as number);
 }
@@ -271,7 +165,7 @@ const operations: readonly Operation[] = [
   /* 8 iterator */ (target) => iteratorOf(target, Symbol.iterator),
   /* 9 next */ (target) => itemOf((target as Iterator<unknown>).next()),
   /* 10 subscribe */ (target, [settle]) => {
-    void subscribe(target as PromiseLike<unknown>, settle as PyProxy);
+    void subscribe(target as PromiseLike<unknown>, settle);
   },
   /* 11 async iterator */ (target) => iteratorOf(target, Symbol.asyncIterator),
   /* 12 async next */ (target) => nextItem(target as AsyncIterator<unknown>),
@@ -315,8 +209,7 @@ function operate(operation: number, entry: Entry, args: readonly unknown[]): unk
 
 /** Performs an operation for Python, in the async context of `scope` if that is not 0. */
 export function perform(operation: number, id: number, scope: number, ...args: unknown[]): unknown {
-  const entry = entries[id];
-  if (entry === undefined) throw new RangeError(`no JavaScript object has the id ${id}`);
+  const entry = entryOf(id);
   const resource = scopes[scope];
   const result =
     resource === undefined

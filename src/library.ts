@@ -2,7 +2,8 @@
 
 import type { Handle } from "./binding.js";
 import { ColoopError } from "./errors.js";
-import { handleOf, invoke, type PyProxy } from "./proxy.js";
+import { handleOf } from "./handle.js";
+import { invoke } from "./invoke.js";
 
 const names = {
   awaitIt: "await_it",
@@ -68,8 +69,12 @@ const handles = new Map<Name, Handle>();
 // The proxies keep their objects alive; the library calls by handle.
 let kept: unknown[] = [];
 
+interface Attributes {
+  $attr(name: string, options: { ref: boolean }): unknown;
+}
+
 /** Takes the functions from the module's proxy, or forgets them. */
-export function connectLibrary(bridge: PyProxy | undefined): void {
+export function connectLibrary(bridge: Attributes | undefined): void {
   kept = [];
   current = undefined;
   if (bridge === undefined) return;
@@ -79,7 +84,8 @@ export function connectLibrary(bridge: PyProxy | undefined): void {
     const handle = handleOf(proxy) as Handle;
     kept.push(proxy);
     handles.set(name, handle);
-    library[name] = (...args) => invoke(handle, args, argumentNames[name]);
+    const called = argumentNames[name];
+    library[name] = (...args) => invoke(handle, args, called, called !== undefined);
   }
   current = library as PythonLibrary;
 }

@@ -3,13 +3,14 @@
 import { inspect } from "node:util";
 import { binding, type Handle } from "./binding.js";
 import { type WithOptions, withOptions } from "./call.js";
-import { allPrimitive, Encoder, encodeAll } from "./encode.js";
 import { ColoopTypeError } from "./errors.js";
+import { HandleHolder, handleKey, handleOf, holderOf } from "./handle.js";
+import { invoke } from "./invoke.js";
 import { asyncIterate, iterate } from "./iterate.js";
 import { isKeywords } from "./kw.js";
 import { python } from "./library.js";
 import { checkOptions, checkString } from "./options.js";
-import { typedView, type ViewOptions } from "./view.js";
+import { type PyView, typedView, type ViewOptions } from "./view.js";
 
 /** What a proxied object can do; native/interp/object.h has the same bits. */
 export const abilities = {
@@ -23,22 +24,6 @@ export const abilities = {
   class: 128,
   buffer: 256,
 } as const;
-
-/**
- * A view of {@link PyProxy.$view}: a typed array over the object's memory; its class is that of the
- * element format.
- */
-export type PyView =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float32Array
-  | Float64Array;
 
 /**
  * A proxy of a Python object: attributes by name, items by integer, calls, `new`, iteration. What is
@@ -110,14 +95,12 @@ export interface PyProxy {
   [Symbol.asyncIterator](): AsyncIterableIterator<any>;
 }
 
-const handleKey = Symbol("coloop.handle");
-
 // Bound functions are the only targets that allow call, `new`, `has`, `ownKeys` and every `get` without
 // breaking an invariant. util.inspect looks at the target's prototype, not at the traps.
 const targetPrototype: object = Object.create(Function.prototype, {
   [inspect.custom]: {
     value(this: unknown): string {
-      const handler = handlerOf(this);
+      const handler = holderOf(this);
       if (handler === undefined) return "[PyProxy]";
       return binding().isLive(handler.handle) ? inspectText(this) : "[PyProxy: disposed]";
     },
@@ -161,23 +144,13 @@ function indexOf(key: string): number | undefined {
   return canonicalIndex.test(key) ? Number(key) : undefined;
 }
 
-class PyHandler implements ProxyHandler<() => void> {
-  readonly handle: Handle;
-  readonly abilities: number;
+class PyHandler extends HandleHolder implements ProxyHandler<() => void> {
   proxy: unknown;
-  readonly #ours = true;
-
-  constructor(handle: Handle, bits: number) {
-    this.handle = handle;
-    this.abilities = bits;
-  }
-
-  static is(value: unknown): value is PyHandler {
-    return typeof value === "object" && value !== null && #ours in value && value.#ours;
-  }
 
   apply(_target: unknown, _self: unknown, args: unknown[]): unknown {
-    return invoke(this.handle, args);
+    return isKeywords(args.at(-1))
+      ? withOptions(this.handle, {})(...args)
+      : invoke(this.handle, args);
   }
 
   construct(_target: unknown, args: unknown[]): object {
@@ -386,26 +359,6 @@ function dispose(handler: PyHandler): void {
   binding().release(handler.handle);
 }
 
-function handlerOf(value: unknown): PyHandler | undefined {
-  if (typeof value !== "function") return undefined;
-  try {
-    const handler = (value as unknown as Record<symbol, unknown>)[handleKey];
-    return PyHandler.is(handler) ? handler : undefined;
-  } catch {
-    return undefined; // somebody else's proxy, revoked or with a trap that throws
-  }
-}
-
-/** The handle of a proxy of ours; undefined for every other value. */
-export function handleOf(value: unknown): Handle | undefined {
-  return handlerOf(value)?.handle;
-}
-
-/** The abilities of a proxy of ours; 0 for every other value. */
-export function abilitiesOf(value: unknown): number {
-  return handlerOf(value)?.abilities ?? 0;
-}
-
 /** Makes the proxy of a Python object; native code calls it. */
 export function makeProxy(handle: Handle, bits: number): unknown {
   const handler = new PyHandler(handle, bits);
@@ -417,46 +370,5 @@ export function makeProxy(handle: Handle, bits: number): unknown {
 
 /** True if the value is a proxy of a Python object; also of one that is disposed. */
 export function isPyProxy(value: unknown): value is PyProxy {
-  return handlerOf(value) !== undefined;
-}
-
-const maxInline = 8;
-
-/**
- * Calls a Python object with JavaScript values; the last may be `kw({…})`. `names` are what errors call
- * the arguments.
- */
-export function invoke(
-  handle: Handle,
-  args: readonly unknown[],
-  names?: readonly string[],
-): unknown {
-  const native = binding();
-  if (allPrimitive(args)) {
-    switch (args.length) {
-      case 0:
-        return native.call(handle);
-      case 1:
-        return native.call(handle, args[0]);
-      case 2:
-        return native.call(handle, args[0], args[1]);
-      case 3:
-        return native.call(handle, args[0], args[1], args[2]);
-      default:
-        if (args.length <= maxInline) return native.call(handle, ...args);
-    }
-  }
-  if (isKeywords(args.at(-1))) {
-    return withOptions(handle, {})(...args);
-  }
-  const encoder = new Encoder();
-  const encoded = encodeAll(encoder, args, names);
-  try {
-    return encoded.length <= maxInline && names === undefined
-      ? native.call(handle, ...encoded)
-      : native.callWith(handle, encoded, [], [], false, names)[0];
-  } catch (error) {
-    encoder.drop();
-    throw error;
-  }
+  return holderOf(value) !== undefined;
 }

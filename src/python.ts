@@ -14,12 +14,13 @@ import type { CallOptions, RunOptions } from "./call.js";
 import { type CloseOptions, HostContext, type Locals, type PythonContext } from "./context.js";
 import { discoverInterpreter, type Interpreter } from "./discover.js";
 import { ColoopError, makeError, makeOwnError } from "./errors.js";
-import { encodeThrown, hostValue, openScope, perform, release, setMissing } from "./hosts.js";
+import { encodeThrown, openScope, perform, release, setMissing } from "./hosts.js";
 import type { StreamOptions } from "./iterate.js";
 import { connectLibrary, python } from "./library.js";
 import { checkOptions, checkString } from "./options.js";
 import { forgetNames, makeProxy, type PyProxy } from "./proxy.js";
 import { type SandboxOptions, type SandboxPolicy, sandboxPolicy } from "./sandbox.js";
+import { hostValue } from "./table.js";
 
 /** Options of {@link Python.start}. */
 export interface StartOptions {

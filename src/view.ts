@@ -3,7 +3,22 @@
 import { binding, type Handle } from "./binding.js";
 import { ColoopTypeError } from "./errors.js";
 import { checkOptions } from "./options.js";
-import type { PyView } from "./proxy.js";
+
+/**
+ * A view of {@link PyProxy.$view}: a typed array over the object's memory; its class is that of the
+ * element format.
+ */
+export type PyView =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Float32Array
+  | Float64Array;
 
 /** Options of {@link PyProxy.$view}. */
 export interface ViewOptions {

@@ -10,6 +10,7 @@ export type Rule =
   | "one-api"
   | "file-size"
   | "one-binding"
+  | "import-circle"
   | "missing-document"
   | "local-path";
 
@@ -157,6 +158,40 @@ function checkBinding({ file, lines }: SourceFile, report: Report): void {
   });
 }
 
+/** What each module of src/ imports of them, types too, with the line. */
+function importsOf(sources: readonly SourceFile[]): Map<string, Map<string, number>> {
+  const modules = new Map<string, Map<string, number>>();
+  for (const { file, lines } of sources) {
+    if (!/^src\/.*\.ts$/.test(file)) continue;
+    const imported = new Map<string, number>();
+    lines.forEach((line, index) => {
+      const name = /(?:\bfrom|\bimport)[ (]*"(\.[^"]+)\.js"/.exec(line)?.[1];
+      if (name === undefined) return;
+      imported.set(`${path.posix.join(path.posix.dirname(file), name)}.ts`, index + 1);
+    });
+    modules.set(file, imported);
+  }
+  return modules;
+}
+
+/** Each import that closes a circle, at the module that was reached first. */
+function checkCircles(sources: readonly SourceFile[], violations: Violation[]): void {
+  const modules = importsOf(sources);
+  const done = new Set<string>();
+  const visit = (file: string, trail: readonly string[]): void => {
+    if (done.has(file)) return;
+    for (const [next, line] of [...(modules.get(file) ?? [])].sort()) {
+      const at = [...trail, file].indexOf(next);
+      if (at >= 0) {
+        const text = [...trail.slice(at), file, next].join(" -> ");
+        violations.push({ rule: "import-circle", file, line, text });
+      } else visit(next, [...trail, file]);
+    }
+    done.add(file);
+  };
+  for (const file of [...modules.keys()].sort()) visit(file, []);
+}
+
 /** Documents that a text names must exist, and nobody's own folders are named. */
 function checkText(root: string, { file, lines }: SourceFile, report: Report): void {
   lines.forEach((line, index) => {
@@ -187,5 +222,6 @@ export function checkArchitecture(root: string): Violation[] {
     }
     checkText(root, source, report);
   }
+  checkCircles(sources, violations);
   return violations;
 }

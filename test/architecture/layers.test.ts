@@ -22,6 +22,7 @@ describe("a tree that breaks one rule is found out", () => {
   const broken: Record<string, readonly [Rule, string, number][]> = {
     "bridge-includes-python": [["foreign-api", "native/bridge/wrap.cc", 2]],
     "header-includes-python": [["header-api", "native/interp/gil.h", 3]],
+    "imports-in-a-circle": [["import-circle", "src/cli/run.ts", 2]],
     "interp-includes-loop": [["layer", "native/interp/start.cc", 3]],
     "loop-includes-node": [["foreign-api", "native/loop/timers.cc", 3]],
     "mixed-apis": [["one-api", "native/convert/both.cc", 1]],

@@ -2,7 +2,7 @@
 
 import { kw, type PyProxy, ref } from "coloop";
 import { describe, expect, test } from "vitest";
-import { hostCount } from "../../src/hosts.js";
+import { hostCount } from "../../src/table.js";
 import { collectUntil } from "../helpers/gc.js";
 import { checkLeaks, rejected, startPython, thrown } from "../helpers/python.js";
 
