@@ -31,6 +31,12 @@ inline void CountLive(Live kind, std::int64_t delta) {
   live_counters[static_cast<std::size_t>(kind)].fetch_add(delta, std::memory_order_relaxed);
 }
 
+// Of a kind that is counted with the GIL held only, where it is hot.
+inline void CountLiveHeld(Live kind, std::int64_t delta) {
+  std::atomic<std::int64_t>& counter = live_counters[static_cast<std::size_t>(kind)];
+  counter.store(counter.load(std::memory_order_relaxed) + delta, std::memory_order_relaxed);
+}
+
 [[nodiscard]] inline std::int64_t LiveCount(Live kind) {
   return live_counters[static_cast<std::size_t>(kind)].load(std::memory_order_relaxed);
 }

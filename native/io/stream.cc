@@ -57,8 +57,7 @@ Stream::Stream(PyObject* transport, PyObject* loop, loop::Loop& native, int desc
 bool Stream::CallLater(const Gil& gil, const char* method, PyObject* argument) {
   const Owned callback(PyObject_GetAttrString(object(), method));
   if (!callback) return false;
-  Owned handle =
-      loop::MakeHandle(gil, loop_object.get(), callback.get(), &argument, 1, nullptr, loop_.debug);
+  Owned handle = loop::MakeHandle(gil, loop_, callback.get(), &argument, 1, nullptr);
   if (!handle) return false;
   loop_.CallSoon(std::move(handle));
   return true;
@@ -73,8 +72,7 @@ bool Stream::Start(const Gil& gil, PyObject* waiter) {
   const Owned made(PyObject_GetAttr(protocol.get(), Names().connection_made));
   if (!context_ || !made) return false;
   PyObject* self = object();
-  Owned handle =
-      loop::MakeHandle(gil, loop_object.get(), made.get(), &self, 1, nullptr, loop_.debug);
+  Owned handle = loop::MakeHandle(gil, loop_, made.get(), &self, 1, nullptr);
   if (!handle) return false;
   loop_.CallSoon(std::move(handle));
   starting_ = true;

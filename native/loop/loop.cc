@@ -16,6 +16,7 @@
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "loop/channel.h"
+#include "loop/context.h"
 #include "loop/handle.h"
 #include "loop/ready_queue.h"
 #include "loop/running.h"
@@ -38,7 +39,7 @@ constexpr std::uint64_t kFloodNanoseconds = 5'000;
 
 Loop::~Loop() = default;
 
-double Loop::Now() { return static_cast<double>(MonotonicNanoseconds()) / 1e9; }
+double Loop::Now() { return static_cast<double>(MonotonicNanoseconds()) * 1e-9; }
 
 bool Loop::Open(_object* self, LoopHost* host) {
   self_ = self;
@@ -346,7 +347,10 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
 bool Loop::RunBatch(const interp::Gil& gil) {
   CollectReady();
   if (ready_.empty()) return true;
-  return RunGenerations(gil);
+  const bool stays = RunGenerations(gil);
+  TrackFreshHandles(gil);
+  DropContexts(gil);
+  return stays;
 }
 
 void Loop::PollOnce(const interp::Gil& gil) {

@@ -51,6 +51,9 @@ class Loop {
   // The Python object is gone.
   void Abandon(const interp::Gil& gil);
 
+  [[nodiscard]] _object* object() const { return self_; }
+  // A callback of it runs, here or, while it has no GIL, on its thread.
+  [[nodiscard]] bool in_callback() const { return in_callback_; }
   [[nodiscard]] bool opened() const { return opened_; }
   [[nodiscard]] bool hosted() const { return host_ != nullptr; }
   [[nodiscard]] bool draining() const { return draining_; }

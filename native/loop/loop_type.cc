@@ -29,6 +29,7 @@ struct LoopObject {
 };
 
 PyTypeObject* loop_type = nullptr;
+PyObject* context_name = nullptr;
 thread_local PyObject* hosted_on_thread =
     nullptr;                                    // borrowed: the bridge owns it until CloseHosted
 thread_local LoopHost* pending_host = nullptr;  // what the next loop is attached to
@@ -58,7 +59,7 @@ bool ReadContext(PyObject* const* values, PyObject* names, const char* method, P
   const Py_ssize_t count = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
   for (Py_ssize_t i = 0; i < count; ++i) {
     PyObject* name = PyTuple_GET_ITEM(names, i);
-    if (PyUnicode_CompareWithASCIIString(name, "context") != 0) {
+    if (name != context_name && PyUnicode_Compare(name, context_name) != 0) {
       PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", method, name);
       return false;
     }
@@ -87,8 +88,8 @@ PyObject* CallSoon(PyObject* self, PyObject* const* args, Py_ssize_t count, PyOb
     loop.CallSoon(Owned::NewRef(args[0]));
     Py_RETURN_NONE;  // only a Task or a Future calls with it, and they drop the handle
   }
-  Owned handle = MakeHandle(gil, self, args[0], args + 1, static_cast<std::size_t>(count - 1),
-                            context, loop.debug);
+  Owned handle =
+      MakeHandle(gil, loop, args[0], args + 1, static_cast<std::size_t>(count - 1), context);
   if (!handle) return nullptr;
   loop.CallSoon(Owned::NewRef(handle.get()));
   return handle.release();
@@ -104,8 +105,8 @@ PyObject* CallSoonThreadsafe(PyObject* self, PyObject* const* args, Py_ssize_t c
       !CheckDebug(self, args[0], "call_soon_threadsafe", false)) {
     return nullptr;
   }
-  Owned handle = MakeHandle(gil, self, args[0], args + 1, static_cast<std::size_t>(count - 1),
-                            context, loop.debug);
+  Owned handle =
+      MakeHandle(gil, loop, args[0], args + 1, static_cast<std::size_t>(count - 1), context);
   if (!handle) return nullptr;
   loop.CallSoonThreadsafe(gil, Owned::NewRef(handle.get()));
   return handle.release();
@@ -120,8 +121,8 @@ PyObject* ScheduleAt(PyObject* self, double when, PyObject* const* args, Py_ssiz
     PyErr_SetString(PyExc_ValueError, "the time of a timer must not be NaN");
     return nullptr;
   }
-  Owned handle = MakeTimerHandle(gil, when, self, args[0], args + 1,
-                                 static_cast<std::size_t>(count - 1), context, loop.debug);
+  Owned handle = MakeTimerHandle(gil, when, loop, args[0], args + 1,
+                                 static_cast<std::size_t>(count - 1), context);
   if (!handle) return nullptr;
   loop.CallAt(when, Owned::NewRef(handle.get()));
   return handle.release();
@@ -138,7 +139,8 @@ PyObject* CallTimer(PyObject* self, PyObject* const* args, Py_ssize_t count, PyO
     PyErr_Format(PyExc_TypeError, "%s must not be None", first);
     return nullptr;
   }
-  const double value = PyFloat_AsDouble(args[0]);
+  const double value =
+      PyLong_CheckExact(args[0]) ? PyLong_AsDouble(args[0]) : PyFloat_AsDouble(args[0]);
   if (value == -1.0 && PyErr_Occurred() != nullptr) return nullptr;
   return ScheduleAt(self, relative ? Loop::Now() + value : value, args + 1, count - 1, context,
                     method);
@@ -459,8 +461,9 @@ void CloseHosted(const Gil& gil, PyObject* object, void (*closed)(void*), void* 
 
 bool AddToModule(const Gil& gil, PyObject* module) {
   loop_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return loop_type != nullptr && AddTaskTypes(gil) && PyModule_AddType(module, loop_type) == 0 &&
-         PyModule_AddFunctions(module, functions) == 0;
+  context_name = PyUnicode_InternFromString("context");
+  return context_name != nullptr && loop_type != nullptr && AddTaskTypes(gil) &&
+         PyModule_AddType(module, loop_type) == 0 && PyModule_AddFunctions(module, functions) == 0;
 }
 
 }  // namespace coloop::loop

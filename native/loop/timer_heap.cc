@@ -38,17 +38,22 @@ void TimerHeap::Cancelled(_object* handle, Dead dead) {
 
 // By what the handles say: the count may be wrong, since anybody can write their fields.
 void TimerHeap::Purge(_object* handle, Dead dead) {
-  // Handles are dropped after the heap is whole again: a drop may run Python.
-  std::vector<Entry> kept;
   std::vector<Entry> dropped;
-  for (Entry& entry : entries_) {
-    const bool gone = entry.handle.get() == handle || dead(entry.handle.get());
-    (gone ? dropped : kept).push_back(std::move(entry));
+  dropped.reserve(std::min(cancelled_, entries_.size()));
+  auto kept = entries_.begin();
+  for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+    if (entry->handle.get() == handle || dead(entry->handle.get())) {
+      dropped.push_back(std::move(*entry));
+    } else {
+      if (kept != entry) *kept = std::move(*entry);
+      ++kept;
+    }
   }
-  entries_.swap(kept);
+  entries_.erase(kept, entries_.end());
   std::make_heap(entries_.begin(), entries_.end(), Later());
   cancelled_ = 0;
   Count();
+  dropped.clear();  // when the heap is whole again: a drop may run Python
 }
 
 void TimerHeap::Clear() {
@@ -66,8 +71,8 @@ void TimerHeap::PoppedCancelled() {
 void TimerHeap::Count() {
   const std::size_t live = entries_.size() - std::min(cancelled_, entries_.size());
   if (live == counted_) return;
-  base::CountLive(base::Live::kTimer,
-                  static_cast<std::int64_t>(live) - static_cast<std::int64_t>(counted_));
+  base::CountLiveHeld(base::Live::kTimer,
+                      static_cast<std::int64_t>(live) - static_cast<std::int64_t>(counted_));
   counted_ = live;
 }
 

@@ -45,8 +45,10 @@ class Mixin:
     def test_a_handle_is_asyncios_own(self) -> None:
         handle = self.loop.call_soon(print)
         timer = self.loop.call_later(5, print)
-        self.assertIs(type(handle), asyncio.Handle)
-        self.assertIs(type(timer), asyncio.TimerHandle)
+        self.assertIsInstance(handle, asyncio.Handle)
+        self.assertIsInstance(timer, asyncio.TimerHandle)
+        self.assertRegex(repr(handle), r"^<Handle .*print")
+        self.assertRegex(repr(timer), r"^<TimerHandle when=\d+\.\d+ .*print")
         self.assertAlmostEqual(timer.when(), self.loop.time() + 5, delta=1)
         handle.cancel()
         timer.cancel()
