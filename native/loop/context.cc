@@ -3,7 +3,6 @@
 
 #include <Python.h>
 
-
 #include "interp/gil.h"
 #include "interp/ref.h"
 
