@@ -18,6 +18,7 @@ export {
 } from "./errors.js";
 export type { StreamOptions } from "./iterate.js";
 export { type Keywords, kw } from "./kw.js";
+export type { Metrics } from "./metrics.js";
 export { isPyProxy, type PyProxy } from "./proxy.js";
 export { type LoopError, Python, type PythonEvents, type StartOptions } from "./python.js";
 export type { SandboxOptions } from "./sandbox.js";

@@ -26,6 +26,7 @@ const names = {
   iterator: "iterator",
   length: "length",
   mainNamespace: "main_namespace",
+  metrics: "metrics",
   names: "names",
   newNamespace: "new_namespace",
   next: "next_item",

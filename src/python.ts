@@ -17,6 +17,7 @@ import { ColoopError, makeError, makeOwnError } from "./errors.js";
 import { encodeThrown, openScope, perform, release, setMissing } from "./hosts.js";
 import type { StreamOptions } from "./iterate.js";
 import { connectLibrary, python } from "./library.js";
+import { type LoopMetrics, type Metrics, metricsOf } from "./metrics.js";
 import { checkOptions, checkString } from "./options.js";
 import { forgetNames, makeProxy, type PyProxy } from "./proxy.js";
 import { type SandboxOptions, type SandboxPolicy, sandboxPolicy } from "./sandbox.js";
@@ -306,6 +307,17 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
 
   namespace(): Promise<PythonContext> {
     return this.#context.namespace();
+  }
+
+  /**
+   * What the hosted loop does and holds right now, for whoever asks why it is slow: how late its
+   * timers are, what waits, how long this thread waited for the GIL. It may be called at any time, also
+   * in a function that Python calls; the loop spends next to nothing on it until then.
+   *
+   * @throws ColoopError `ERR_COLOOP_CLOSED` after `close()`
+   */
+  metrics(): Metrics {
+    return metricsOf(python().metrics() as LoopMetrics);
   }
 
   /**

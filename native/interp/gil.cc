@@ -2,8 +2,11 @@
 #include "interp/gil.h"
 
 #include <Python.h>
+#include <time.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 
 #include "base/check.h"
 
@@ -12,7 +15,41 @@ namespace coloop::interp {
 namespace {
 thread_local GilSlot slot;
 std::atomic<bool> usable{false};
+thread_local GilWaits waits;
+
+// Taking a free GIL is faster than this.
+constexpr std::uint64_t kUncontended = 1'000;
+
+std::uint64_t Nanoseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// Whether no other thread can have the GIL. Only pointers are compared: another thread's state may
+// go away meanwhile.
+bool IsOnlyThread(PyThreadState* state) {
+  return PyInterpreterState_ThreadHead(PyThreadState_GetInterpreter(state)) == state &&
+         PyThreadState_Next(state) == nullptr;
+}
+
+void Restore(PyThreadState* state) {
+  if (IsOnlyThread(state)) {
+    PyEval_RestoreThread(state);
+    return;
+  }
+  const std::uint64_t start = Nanoseconds();
+  PyEval_RestoreThread(state);
+  const std::uint64_t waited = Nanoseconds() - start;
+  if (waited < kUncontended) return;
+  waits.nanoseconds += waited;
+  waits.longest = std::max(waits.longest, waited);
+  ++waits.count;
+}
 }  // namespace
+
+const GilWaits& CurrentGilWaits() { return waits; }
 
 GilSlot& CurrentGilSlot() { return slot; }
 
@@ -30,7 +67,7 @@ GilAcquire::GilAcquire() {
     return;
   }
   if (slot.state == nullptr || !InterpreterUsable()) return;
-  PyEval_RestoreThread(slot.state);
+  Restore(slot.state);
   slot.held = true;
   owned_ = true;
   ok_ = InterpreterUsable();  // the exit sequence may have run while this thread waited
@@ -48,7 +85,7 @@ GilRelease::GilRelease(const Gil&) : before_(slot) {
 }
 
 GilRelease::~GilRelease() {
-  PyEval_RestoreThread(slot.state);
+  Restore(slot.state);
   slot.held = true;
   if (before_.state == nullptr) slot.state = nullptr;
 }

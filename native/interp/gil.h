@@ -9,6 +9,8 @@
 // wants the GIL.
 #pragma once
 
+#include <cstdint>
+
 struct _ts;
 struct _is;
 
@@ -65,6 +67,15 @@ class GilRelease {
  private:
   GilSlot before_;
 };
+
+// What the calling thread has waited for the GIL while others had it, as far as Python's other
+// threads existed at all.
+struct GilWaits {
+  std::uint64_t nanoseconds = 0;
+  std::uint64_t longest = 0;
+  std::uint64_t count = 0;
+};
+[[nodiscard]] const GilWaits& CurrentGilWaits();
 
 // Gives the calling thread a thread state of `interpreter` (null: the main interpreter) and leaves
 // the GIL released. Called once for each Worker; the main thread gets its own by Initialize.

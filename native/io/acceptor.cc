@@ -28,6 +28,7 @@ class Acceptor final : public loop::Channel {
   Acceptor(PyObject* self, PyObject* loop_object, loop::Loop& native, int descriptor)
       : Channel(self), fd(descriptor), loop_object(Owned::NewRef(loop_object)), loop_(native) {}
 
+  [[nodiscard]] Kind kind() const override { return Kind::kAcceptor; }
   void Note(unsigned) override {}
   [[nodiscard]] bool Run(const Gil& gil) override;
   [[nodiscard]] bool Flush(const Gil&) override { return true; }

@@ -165,6 +165,7 @@ class SocketChannel final : public loop::Channel {
   SocketChannel(PyObject* self, PyObject* loop_object, loop::Loop& native, int descriptor)
       : Channel(self), loop_object_(Owned::NewRef(loop_object)), loop_(native), fd_(descriptor) {}
 
+  [[nodiscard]] Kind kind() const override { return Kind::kSocket; }
   [[nodiscard]] bool passive() const override { return true; }
   [[nodiscard]] bool IsOf(PyObject* socket) const {
 #if PY_VERSION_HEX >= 0x030D0000

@@ -27,6 +27,7 @@ class Stream final : public loop::Channel {
   // with an exception set.
   [[nodiscard]] bool Start(const interp::Gil& gil, _object* waiter);
 
+  [[nodiscard]] Kind kind() const override { return Kind::kStream; }
   void Note(unsigned events) override;
   [[nodiscard]] bool Run(const interp::Gil& gil) override;
   [[nodiscard]] bool Flush(const interp::Gil& gil) override;

@@ -15,6 +15,8 @@ namespace coloop::loop {
 class Channel {
  public:
   enum Event : unsigned { kReadable = 1, kWritable = 2, kHungUp = 4 };
+  // What it serves, for metrics.
+  enum class Kind : unsigned char { kStream, kDatagram, kPipe, kAcceptor, kSocket, kCount };
 
   explicit Channel(_object* object) : object_(object) {}
   Channel(const Channel&) = delete;
@@ -22,6 +24,7 @@ class Channel {
   virtual ~Channel() = default;
 
   [[nodiscard]] _object* object() const { return object_; }
+  [[nodiscard]] virtual Kind kind() const = 0;
   // Passive: the descriptor is somebody else's, who may also watch it; it keeps no host alive.
   [[nodiscard]] virtual bool passive() const { return false; }
 

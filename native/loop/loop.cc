@@ -240,11 +240,13 @@ void Loop::CollectReady() {
   while (!timers_.empty()) {
     const bool cancelled = IsCancelled(timers_.front());
     if (!cancelled && timers_.first() > now) break;
+    const double when = timers_.first();
     Owned handle = timers_.Pop();
     MarkUnscheduled(handle.get());
     if (cancelled) {
       timers_.PoppedCancelled();
     } else {
+      lag_.Note(now - when);
       ready_.Push(std::move(handle));
     }
   }
@@ -347,6 +349,7 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
 bool Loop::RunBatch(const interp::Gil& gil) {
   CollectReady();
   if (ready_.empty()) return true;
+  ++iterations_;
   const bool stays = RunGenerations(gil);
   TrackFreshHandles(gil);
   DropContexts(gil);

@@ -22,6 +22,7 @@
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "loop/host.h"
+#include "loop/metrics.h"
 #include "loop/poller.h"
 #include "loop/ready_queue.h"
 #include "loop/timer_heap.h"
@@ -99,6 +100,9 @@ class Loop {
   void Unref();  // one for each Ref
   [[nodiscard]] std::int64_t references() const { return references_; }
 
+  // A dict of what it can say of itself; null with an exception set.
+  [[nodiscard]] interp::Owned Metrics(const interp::Gil& gil) const;
+
   // Seconds of the monotonic clock, in nanosecond steps.
   [[nodiscard]] static double Now();
 
@@ -156,6 +160,8 @@ class Loop {
   std::atomic<bool> polling_{false};      // owned: waits, or is about to
   std::uint64_t last_threadsafe_ = 0;     // when call_soon_threadsafe last found it waiting
   std::mutex wake_mutex_;                 // guards waking against Close
+  Lag lag_;
+  std::uint64_t iterations_ = 0;  // batches of callbacks
 
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 };

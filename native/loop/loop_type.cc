@@ -287,6 +287,10 @@ PyObject* ChannelOf(PyObject* self, PyObject* number) {
   return Owned::NewRef(channel != nullptr ? channel->object() : Py_None).release();
 }
 
+PyObject* Metrics(PyObject* self, PyObject*) {
+  return Get(self).Metrics(Gil::FromPython()).release();
+}
+
 PyObject* Ref(PyObject* self, PyObject*) {
   Get(self).Ref();
   Py_RETURN_NONE;
@@ -327,6 +331,7 @@ PyMethodDef methods[] = {
     {"_unwatch", AsMethod(Unwatch), METH_FASTCALL, "Ends a watch; its handle, or None."},
     {"_watched", AsMethod(Watched), METH_FASTCALL, "Whether a descriptor is watched."},
     {"_channel", ChannelOf, METH_O, "What serves a descriptor, or None."},
+    {"_metrics", Metrics, METH_NOARGS, "The numbers of metrics() that are native, as a dict."},
     {"_ref", Ref, METH_NOARGS, "Work in flight keeps the host alive."},
     {"_unref", Unref, METH_NOARGS, "Undoes one _ref."},
     {nullptr, nullptr, 0, nullptr},

@@ -80,6 +80,12 @@ class Poller {
   // Makes the epoll anew behind the same descriptor, while libuv does not watch that.
   void Renew();
 
+  // For each descriptor, `visit` gets whether handles watch it, and its channel or null.
+  template <typename Visit>
+  void VisitWatches(Visit visit) const {
+    for (const auto& [fd, watch] : watches_) visit(watch.reader || watch.writer, watch.channel);
+  }
+
   template <typename Visit>
   int Traverse(Visit visit) const {
     for (const auto& [fd, watch] : watches_) {

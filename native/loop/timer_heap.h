@@ -16,6 +16,8 @@ class TimerHeap {
 
   void Push(double when, interp::Owned handle);
   [[nodiscard]] bool empty() const { return entries_.empty(); }
+  // Without those that are known to be cancelled.
+  [[nodiscard]] std::size_t live() const { return counted_; }
   [[nodiscard]] double first() const { return entries_.front().when; }
   [[nodiscard]] _object* front() const { return entries_.front().handle.get(); }
   [[nodiscard]] interp::Owned Pop();

@@ -204,6 +204,10 @@ def report_late(exception: Any, task: Any) -> None:
     task.get_loop().call_exception_handler(context)
 
 
+def metrics() -> Any:
+    return _coloop.hosted_loop().metrics()
+
+
 def open_stream(iterable: Any, high_water_mark: int) -> Any:
     return _coloop.opaque(Stream(iterable, high_water_mark))
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import _coloop
 
+from ._metrics import Metrics
 from ._transport import StreamTransport
 
 _T = TypeVar("_T")
@@ -227,6 +228,17 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
 
     def _checkpoint(self) -> None:
         """Python code, so that an exception that was set for this thread is raised here."""
+
+    def metrics(self) -> Metrics:
+        """What the loop does and holds right now, for whoever asks why it is slow.
+
+        Seconds, and counts since the loop was made; `gil_wait` is the calling thread's,
+        `live_objects` the process's. It costs nothing until it is called.
+        """
+        self._check_closed()
+        metrics: Any = self._metrics()
+        metrics["tasks"] = len(asyncio.all_tasks(self))
+        return metrics
 
     # Watches
 

@@ -30,6 +30,17 @@ describe("after close()", () => {
     expect(error.code).toBe("ERR_COLOOP_CLOSED");
   });
 
+  test("there are no metrics, and those of a new start begin anew", async () => {
+    await py.eval("await a.sleep(0.001)", { a: py.import("asyncio") });
+    expect(py.metrics().iterations).toBeGreaterThan(0);
+    const old = py.loop;
+    await py.close();
+    expect(() => py.metrics()).toThrow(/Python\.start/);
+    py = await Python.start();
+    expect(py.metrics()).toMatchObject({ lag: { max: 0 }, tasks: 0, timers: 0 });
+    expect(() => old.metrics()).toThrow(/disposed/);
+  });
+
   test("a second close() is done at once", async () => {
     await Promise.all([py.close(), py.close()]);
     await py.close();
