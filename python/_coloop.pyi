@@ -129,6 +129,30 @@ class Stream(asyncio.Transport):
     def _force_close(self, exception: BaseException | None, /) -> None: ...
     def _call_connection_lost(self, exception: BaseException | None, /) -> None: ...
 
+class ReadPipe(asyncio.ReadTransport):
+    """The native half of the reading end of a pipe."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        pipe: Any,
+        protocol: Any,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+
+class WritePipe(asyncio.WriteTransport):
+    """The native half of the writing end of a pipe."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        pipe: Any,
+        protocol: Any,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+
 class Acceptor:
     """A listening socket that the loop serves natively."""
 

@@ -5,6 +5,7 @@
 #include "interp/gil.h"
 #include "io/acceptor.h"
 #include "io/names.h"
+#include "io/pipe_type.h"
 #include "io/socket_channel.h"
 #include "io/stream_type.h"
 
@@ -46,8 +47,8 @@ bool InitNames(const interp::Gil&) {
 const MethodNames& Names() { return names; }
 
 bool AddToModule(const interp::Gil& gil, PyObject* module) {
-  return InitNames(gil) && AddStreamType(gil, module) && AddAcceptorType(gil, module) &&
-         AddSocketFunctions(gil, module);
+  return InitNames(gil) && AddStreamType(gil, module) && AddPipeTypes(gil, module) &&
+         AddAcceptorType(gil, module) && AddSocketFunctions(gil, module);
 }
 
 }  // namespace coloop::io

@@ -38,7 +38,12 @@ bool Leaves() {
          PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
 }
 
-ssize_t SendVectors(int fd, iovec* vectors, std::size_t count) {
+ssize_t Receive(int fd, bool pipe, void* into, std::size_t room) {
+  return pipe ? read(fd, into, room) : recv(fd, into, room, MSG_DONTWAIT);
+}
+
+ssize_t SendVectors(int fd, bool pipe, iovec* vectors, std::size_t count) {
+  if (pipe) return writev(fd, vectors, static_cast<int>(count));
   constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
   if (count == 1) return send(fd, vectors->iov_base, vectors->iov_len, kFlags);
   msghdr message{};
@@ -51,16 +56,25 @@ bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 }  // namespace
 
-Stream::Stream(PyObject* transport, PyObject* loop, loop::Loop& native, int descriptor)
-    : Channel(transport), fd(descriptor), loop_object(Owned::NewRef(loop)), loop_(native) {}
+Stream::Stream(PyObject* transport, PyObject* loop, loop::Loop& native, int descriptor,
+               Medium medium)
+    : Channel(transport),
+      fd(descriptor),
+      loop_object(Owned::NewRef(loop)),
+      loop_(native),
+      medium_(medium) {}
 
-bool Stream::CallLater(const Gil& gil, const char* method, PyObject* argument) {
-  const Owned callback(PyObject_GetAttrString(object(), method));
+bool Stream::CallSoon(const Gil& gil, Owned callback, PyObject* argument) {
   if (!callback) return false;
-  Owned handle = loop::MakeHandle(gil, loop_, callback.get(), &argument, 1, nullptr);
+  Owned handle =
+      loop::MakeHandle(gil, loop_, callback.get(), &argument, argument != nullptr ? 1 : 0, nullptr);
   if (!handle) return false;
   loop_.CallSoon(std::move(handle));
   return true;
+}
+
+bool Stream::CallLater(const Gil& gil, const char* method, PyObject* argument) {
+  return CallSoon(gil, Owned(PyObject_GetAttrString(object(), method)), argument);
 }
 
 bool Stream::Start(const Gil& gil, PyObject* waiter) {
@@ -69,12 +83,10 @@ bool Stream::Start(const Gil& gil, PyObject* waiter) {
     return false;
   }
   context_ = Owned(PyContext_CopyCurrent());
-  const Owned made(PyObject_GetAttr(protocol.get(), Names().connection_made));
-  if (!context_ || !made) return false;
-  PyObject* self = object();
-  Owned handle = loop::MakeHandle(gil, loop_, made.get(), &self, 1, nullptr);
-  if (!handle) return false;
-  loop_.CallSoon(std::move(handle));
+  if (!context_ ||
+      !CallSoon(gil, Owned(PyObject_GetAttr(protocol.get(), Names().connection_made)), object())) {
+    return false;
+  }
   starting_ = true;
   loop_.Queue(*this);
   return waiter == nullptr || CallLater(gil, "_wake_waiter", waiter);
@@ -83,7 +95,9 @@ bool Stream::Start(const Gil& gil, PyObject* waiter) {
 // Reading starts when connection_made has been called.
 bool Stream::Begin(const Gil&) {
   starting_ = false;
-  if (lost || closing) return true;
+  if (lost || lost_writes > 0) return true;
+  // Not before it is full: /dev/null has nothing to wait for, and epoll refuses it.
+  if (medium_ == Medium::kWriteDevice && !blocked_) return true;
   if (!loop_.Attach(fd, *this)) {
     PyErr_SetFromErrno(PyExc_OSError);
     return false;
@@ -115,7 +129,7 @@ bool Stream::Run(const Gil& gil) {
   if (!protocol) return true;  // the garbage collector took it
   if (PyContext_Enter(context_.get()) != 0) return false;
   bool done = true;
-  if (readable_) done = ReadReady(gil);
+  if (readable_) done = writes_only() ? OnReaderGone(gil) : ReadReady(gil);
   if (done && std::exchange(writable_, false) && blocked_) done = WriteReady(gil);
   if (done) return PyContext_Exit(context_.get()) == 0;
   const Owned exception = interp::TakeException(gil);
@@ -144,10 +158,10 @@ bool Stream::Log(const Gil&, const char* format) {
 
 bool Stream::ReadReady(const Gil& gil) {
   if (lost_writes > 0 || closing || paused) return true;
-  if (!(buffered_ ? ReadIntoBuffer(gil) : ReadData(gil))) return false;
+  const bool done = buffered_ ? ReadIntoBuffer(gil) : ReadData(gil);
   // One read a turn, as asyncio: others have theirs.
   if (readable_ && is_reading()) loop_.Queue(*this);
-  return true;
+  return done;
 }
 
 // Edge-triggered: after a short read nothing is left, and news comes as an event.
@@ -165,7 +179,8 @@ bool Stream::ReadFailed(const Gil& gil, int error) {
   readable_ = false;
   errno = error;
   PyErr_SetFromErrno(PyExc_OSError);
-  return Fail(gil, "Fatal read error on socket transport");
+  return Fail(gil, is_pipe() ? "Fatal read error on pipe transport"
+                             : "Fatal read error on socket transport");
 }
 
 bool Stream::ReadData(const Gil& gil) {
@@ -176,11 +191,12 @@ bool Stream::ReadData(const Gil& gil) {
     if (data == nullptr) return Fail(gil, "Fatal read error on socket transport");
   }
   char* into = many_ ? PyBytes_AS_STRING(data) : loop_.Scratch();
-  const ssize_t got = recv(fd, into, room, MSG_DONTWAIT);
+  const ssize_t got = Receive(fd, is_pipe(), into, room);
   if (got <= 0) {
     const int error = errno;
     Py_XDECREF(data);
-    return got == 0 ? OnEof(gil) : ReadFailed(gil, error);
+    if (got < 0) return ReadFailed(gil, error);
+    return is_pipe() ? OnPipeEof(gil) : OnEof(gil);
   }
   if (data != nullptr) {
     if (_PyBytes_Resize(&data, got) != 0) return Fail(gil, "Fatal read error on socket transport");
@@ -192,6 +208,8 @@ bool Stream::ReadData(const Gil& gil) {
   NoteRead(static_cast<std::size_t>(got), room);
   const Owned to = Owned::NewRef(protocol.get());
   const Owned done(PyObject_CallMethodOneArg(to.get(), Names().data_received, data));
+  // asyncio's pipes go on after that; it is an error of the callback.
+  if (!done && is_pipe()) return false;
   return done || Fail(gil, "Fatal error: protocol.data_received() call failed.");
 }
 
@@ -231,6 +249,32 @@ bool Stream::OnEof(const Gil& gil) {
   return keep != 0 || Close(gil);
 }
 
+bool Stream::LogPeerClosed(const Gil&) {
+  if (!loop_.debug) return true;
+  const Owned logged(PyObject_CallMethod(object(), "_log_peer_closed", nullptr));
+  return static_cast<bool>(logged);
+}
+
+bool Stream::OnPipeEof(const Gil& gil) {
+  readable_ = false;
+  if (!LogPeerClosed(gil)) return false;
+  closing = true;
+  ++lost_writes;
+  Detach();
+  return CallSoon(gil, Owned(PyObject_GetAttr(protocol.get(), Names().eof_received)), nullptr) &&
+         CallLater(gil, "_call_connection_lost", Py_None);
+}
+
+// Of a pipe that is written to, only that says that it is readable.
+bool Stream::OnReaderGone(const Gil& gil) {
+  readable_ = false;
+  if (medium_ == Medium::kWriteDevice || lost_writes > 0) return true;
+  if (!LogPeerClosed(gil)) return false;
+  if (buffer_.empty()) return ForceClose(gil, Py_None);
+  const Owned broken(PyObject_CallNoArgs(PyExc_BrokenPipeError));
+  return broken && ForceClose(gil, broken.get());
+}
+
 bool Stream::PauseReading(const Gil& gil) {
   if (!is_reading()) return true;
   paused = true;
@@ -257,6 +301,7 @@ bool Stream::Write(const Gil& gil, Owned bytes) {
   const bool waits = blocked_ || !buffer_.empty();
   buffer_.Append(std::move(bytes));
   if (blocked_) return MaybePause(gil);
+  if (is_pipe()) return Send(gil) && (buffer_.empty() || MaybePause(gil));
   if (buffer_.size() <= kMaxDeferred && (waits || loop_.FlushLater(*this))) return true;
   return Send(gil) && (buffer_.empty() || MaybePause(gil));
 }
@@ -265,7 +310,7 @@ bool Stream::Send(const Gil& gil) {
   std::array<iovec, kVectors> vectors;
   while (!buffer_.empty()) {
     const std::size_t count = buffer_.Fill(vectors.data(), kVectors);
-    const ssize_t sent = SendVectors(fd, vectors.data(), count);
+    const ssize_t sent = SendVectors(fd, is_pipe(), vectors.data(), count);
     if (sent >= 0) {
       buffer_.Consume(static_cast<std::size_t>(sent));
       continue;
@@ -273,14 +318,19 @@ bool Stream::Send(const Gil& gil) {
     if (errno == EINTR) continue;
     if (WouldBlock(errno)) {
       blocked_ = true;
+      if (medium_ == Medium::kWriteDevice && !attached_ && !starting_) return Begin(gil);
       if (attached_) loop_.WatchWritable(fd, true);
       return true;
     }
     PyErr_SetFromErrno(PyExc_OSError);
     buffer_.Clear();
+    ++dropped_writes;
     const Owned exception = interp::TakeException(gil);
     interp::RaiseException(gil, exception.get());
-    if (!Fail(gil, "Fatal write error on socket transport")) return false;
+    if (!Fail(gil, is_pipe() ? "Fatal write error on pipe transport"
+                             : "Fatal write error on socket transport")) {
+      return false;
+    }
     if (!empty_waiter) return true;
     const Owned waiter = Owned::NewRef(empty_waiter.get());
     const Owned set(PyObject_CallMethod(waiter.get(), "set_exception", "O", exception.get()));
@@ -371,7 +421,8 @@ bool Stream::ForceClose(const Gil& gil, PyObject* exception) {
 Owned Stream::TakeSocket() {
   Detach();
   const int descriptor = std::exchange(fd, -1);
-  if (!socket && descriptor >= 0) close(descriptor);
+  // A pipe's is the pipe object's, if that was taken away.
+  if (!socket && descriptor >= 0 && !is_pipe()) close(descriptor);
   return std::move(socket);
 }
 

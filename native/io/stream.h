@@ -1,8 +1,9 @@
-// The I/O of a stream transport over a TCP or UNIX socket: asyncio's _SelectorSocketTransport on a
-// channel of the loop, with its order of callbacks, its flow control and its texts.
+// The I/O of a stream transport over a TCP or UNIX socket, or over one end of a pipe: asyncio's
+// _SelectorSocketTransport, _UnixReadPipeTransport and _UnixWritePipeTransport on a channel of the
+// loop, with their order of callbacks, their flow control and their texts.
 //
 // Writes of one callback go out together when it returns. Whatever asks how much is not sent yet
-// sends first, so that the difference does not show.
+// sends first, so that the difference does not show. What is written to a pipe goes out at once.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,12 @@ namespace coloop::io {
 
 class Stream final : public loop::Channel {
  public:
-  Stream(_object* transport, _object* loop_object, loop::Loop& loop, int fd);
+  // A device is the writing end of what is neither a pipe nor a socket, such as a terminal: it has
+  // no reader that could go away.
+  enum class Medium : unsigned char { kSocket, kReadPipe, kWritePipe, kWriteDevice };
+
+  Stream(_object* transport, _object* loop_object, loop::Loop& loop, int fd,
+         Medium medium = Medium::kSocket);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   ~Stream() override = default;
@@ -27,7 +33,7 @@ class Stream final : public loop::Channel {
   // with an exception set.
   [[nodiscard]] bool Start(const interp::Gil& gil, _object* waiter);
 
-  [[nodiscard]] Kind kind() const override { return Kind::kStream; }
+  [[nodiscard]] Kind kind() const override { return is_pipe() ? Kind::kPipe : Kind::kStream; }
   void Note(unsigned events) override;
   [[nodiscard]] bool Run(const interp::Gil& gil) override;
   [[nodiscard]] bool Flush(const interp::Gil& gil) override;
@@ -46,6 +52,7 @@ class Stream final : public loop::Channel {
   }
   [[nodiscard]] bool PauseReading(const interp::Gil& gil);
   [[nodiscard]] bool ResumeReading(const interp::Gil& gil);
+  [[nodiscard]] bool is_pipe() const { return medium_ != Medium::kSocket; }
   [[nodiscard]] bool is_reading() const { return !closing && !paused; }
   [[nodiscard]] bool is_writing() const { return blocked_; }
   [[nodiscard]] std::size_t pending() const { return buffer_.size(); }
@@ -58,14 +65,15 @@ class Stream final : public loop::Channel {
   int fd;
   interp::Owned loop_object;
   interp::Owned protocol;
-  interp::Owned socket;  // a socket.socket; null until somebody asks for it
+  interp::Owned socket;  // a socket.socket, null until somebody asks for it; or the pipe object
   interp::Owned server;
   interp::Owned empty_waiter;
   Address name;
   Address peer;
   std::size_t high_water = std::size_t{64} * 1024;  // asyncio's _FlowControlMixin
   std::size_t low_water = std::size_t{16} * 1024;
-  long lost_writes = 0;  // asyncio's _conn_lost
+  long lost_writes = 0;     // asyncio's _conn_lost: 0 until the end is on its way
+  long dropped_writes = 0;  // the _conn_lost of a pipe, which counts from close() on
   bool connected = false;
   bool closing = false;
   bool paused = false;
@@ -74,12 +82,19 @@ class Stream final : public loop::Channel {
   bool protocol_paused = false;
 
  private:
+  [[nodiscard]] bool writes_only() const {
+    return medium_ == Medium::kWritePipe || medium_ == Medium::kWriteDevice;
+  }
   [[nodiscard]] bool Begin(const interp::Gil& gil);
   [[nodiscard]] bool ReadReady(const interp::Gil& gil);
   [[nodiscard]] bool ReadData(const interp::Gil& gil);
   [[nodiscard]] bool ReadIntoBuffer(const interp::Gil& gil);
   [[nodiscard]] bool ReadFailed(const interp::Gil& gil, int error);
   [[nodiscard]] bool OnEof(const interp::Gil& gil);
+  [[nodiscard]] bool OnPipeEof(const interp::Gil& gil);
+  [[nodiscard]] bool OnReaderGone(const interp::Gil& gil);
+  [[nodiscard]] bool CallSoon(const interp::Gil& gil, interp::Owned callback, _object* argument);
+  [[nodiscard]] bool LogPeerClosed(const interp::Gil& gil);
   [[nodiscard]] bool WriteReady(const interp::Gil& gil);
   [[nodiscard]] bool Send(const interp::Gil& gil);
   [[nodiscard]] bool MaybeResume(const interp::Gil& gil);
@@ -90,6 +105,7 @@ class Stream final : public loop::Channel {
   void Detach();
 
   loop::Loop& loop_;
+  const Medium medium_;
   interp::Owned context_;
   WriteBuffer buffer_;
   bool buffered_ = false;  // a BufferedProtocol

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import _coloop
 
 from ._metrics import Metrics
+from ._pipe import ReadPipeTransport, WritePipeTransport
 from ._transport import StreamTransport
 
 _T = TypeVar("_T")
@@ -304,6 +305,24 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
         )
         StreamTransport(self, rawsock, tls, extra=extra, server=server)
         return tls._app_transport
+
+    def _make_read_pipe_transport(
+        self,
+        pipe: Any,
+        protocol: Any,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> ReadPipeTransport:
+        return ReadPipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _make_write_pipe_transport(
+        self,
+        pipe: Any,
+        protocol: Any,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> WritePipeTransport:
+        return WritePipeTransport(self, pipe, protocol, waiter, extra)
 
     def _ensure_fd_no_transport(self, fd: Any) -> None:
         transport = self._channel(_descriptor(fd))

@@ -37,6 +37,28 @@ class Mixin(Bounded):
 
         self.run_bounded(main())
 
+    def test_closed_by_connection_made_everything_arrives(self: Any) -> None:
+        payload = os.urandom(3_000_000)
+
+        class Once(Recorder):
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(transport)
+                transport.write(payload)
+                transport.close()
+
+        async def main() -> None:
+            ours, peer = socket.socketpair()
+            peer.setblocking(False)
+            _transport, protocol = await self.loop.create_connection(Once, sock=ours)
+            got = bytearray()
+            while chunk := await self.loop.sock_recv(peer, 100_000):
+                got += chunk
+            self.assertEqual(bytes(got), payload)
+            self.assertIsNone(await protocol.lost)
+            peer.close()
+
+        self.run_bounded(main())
+
     def test_the_size_of_the_write_buffer_is_what_the_kernel_did_not_take(self: Any) -> None:
         async def main() -> None:
             transport, protocol, peer = await pair(self.loop)
