@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any, Protocol
@@ -152,6 +153,38 @@ class WritePipe(asyncio.WriteTransport):
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None: ...
+
+class Tls(asyncio.Transport):
+    """The native half of TLS: a transport over a transport, and its protocol."""
+
+    _extra: dict[str, Any]
+    _loop: Any
+    _protocol: Any
+    _transport: Any
+    _state: int
+    _closed: bool
+    _reading_paused: bool
+    _high_water: int
+    _low_water: int
+    _read_high_water: int
+    _read_low_water: int
+    @property
+    def _protocol_paused(self) -> bool: ...
+    @property
+    def _idle(self) -> bool: ...
+    def data_received(self, data: Any, /) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+    def get_read_buffer_size(self) -> int: ...
+    def _open(
+        self, ssl_object: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, /
+    ) -> None: ...
+    def _read(self) -> None: ...
+    def _push(self) -> None: ...
+    def _send_outgoing(self, even_if_paused: bool, /) -> None: ...
+    def _control_reading(self) -> None: ...
+    def _control_writing(self) -> None: ...
+    def _discard(self) -> None: ...
 
 class Acceptor:
     """A listening socket that the loop serves natively."""

@@ -7,7 +7,9 @@
 #include "io/names.h"
 #include "io/pipe_type.h"
 #include "io/socket_channel.h"
+#include "io/span.h"
 #include "io/stream_type.h"
+#include "io/tls_type.h"
 
 namespace coloop::io {
 
@@ -28,6 +30,10 @@ bool InitNames(const interp::Gil&) {
       {&names.buffer_updated, "buffer_updated"},
       {&names.pause_writing, "pause_writing"},
       {&names.resume_writing, "resume_writing"},
+      {&names.pause_reading, "pause_reading"},
+      {&names.resume_reading, "resume_reading"},
+      {&names.write, "write"},
+      {&names.pending, "pending"},
       {&names.close, "close"},
       {&names.create_future, "create_future"},
       {&names.done, "done"},
@@ -47,7 +53,8 @@ bool InitNames(const interp::Gil&) {
 const MethodNames& Names() { return names; }
 
 bool AddToModule(const interp::Gil& gil, PyObject* module) {
-  return InitNames(gil) && AddStreamType(gil, module) && AddPipeTypes(gil, module) &&
+  return InitNames(gil) && InitSpan(gil) && AddStreamType(gil, module) &&
+         AddTlsType(gil, module) && AddPipeTypes(gil, module) &&
          AddAcceptorType(gil, module) && AddSocketFunctions(gil, module);
 }
 

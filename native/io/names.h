@@ -18,6 +18,10 @@ struct MethodNames {
   _object* buffer_updated;
   _object* pause_writing;
   _object* resume_writing;
+  _object* pause_reading;
+  _object* resume_reading;
+  _object* write;
+  _object* pending;
   _object* close;
   _object* create_future;
   _object* done;

@@ -158,7 +158,9 @@ bool Stream::Log(const Gil&, const char* format) {
 
 bool Stream::ReadReady(const Gil& gil) {
   if (lost_writes > 0 || closing || paused) return true;
-  const bool done = buffered_ ? ReadIntoBuffer(gil) : ReadData(gil);
+  const bool done = sink_ != nullptr ? ReadIntoSink(gil)
+                    : buffered_      ? ReadIntoBuffer(gil)
+                                     : ReadData(gil);
   // One read a turn, as asyncio: others have theirs.
   if (readable_ && is_reading()) loop_.Queue(*this);
   return done;
@@ -239,6 +241,16 @@ bool Stream::ReadIntoBuffer(const Gil& gil) {
   return done || Fail(gil, "Fatal error: protocol.buffer_updated() call failed.");
 }
 
+bool Stream::ReadIntoSink(const Gil& gil) {
+  const ssize_t got = recv(fd, loop_.Scratch(), loop::Loop::kScratchSize, MSG_DONTWAIT);
+  if (got < 0) return ReadFailed(gil, errno);
+  if (got == 0) return OnEof(gil);
+  NoteRead(static_cast<std::size_t>(got), loop::Loop::kScratchSize);
+  const Owned to = Owned::NewRef(protocol.get());
+  return sink_->Received(gil, loop_.Scratch(), static_cast<std::size_t>(got)) ||
+         Fail(gil, "Fatal error: protocol.data_received() call failed.");
+}
+
 bool Stream::OnEof(const Gil& gil) {
   readable_ = false;
   if (!Log(gil, "%r received EOF")) return false;
@@ -289,9 +301,10 @@ bool Stream::ResumeReading(const Gil& gil) {
   return Log(gil, "%r resumes reading");
 }
 
-void Stream::SetProtocol(PyObject* value, bool buffered) {
+void Stream::SetProtocol(PyObject* value, bool buffered, ByteSink* sink) {
   protocol = Owned::NewRef(value);
   buffered_ = buffered;
+  sink_ = sink;
   connected = true;
 }
 
@@ -439,6 +452,7 @@ bool Stream::LoseConnection(const Gil& gil, PyObject* exception) {
   }
   const Owned raised = called ? Owned() : interp::TakeException(gil);
   const Owned socket_object = TakeSocket();
+  sink_ = nullptr;
   const Owned last_protocol = std::move(protocol);
   const Owned last_server = std::move(server);
   bool ended = true;
@@ -470,6 +484,7 @@ int Stream::Traverse(int (*visit)(PyObject*, void*), void* argument) const {
 }
 
 void Stream::ClearReferences() {
+  sink_ = nullptr;
   protocol.reset();
   server.reset();
   empty_waiter.reset();

@@ -11,6 +11,7 @@
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "io/address.h"
+#include "io/byte_sink.h"
 #include "io/write_buffer.h"
 #include "loop/channel.h"
 #include "loop/loop.h"
@@ -40,7 +41,8 @@ class Stream final : public loop::Channel {
   void Dropped() override { attached_ = false; }
 
   // asyncio's methods. Those that can fail return false with an exception set.
-  void SetProtocol(_object* protocol, bool buffered);
+  // `sink`: of a protocol that is native, else null.
+  void SetProtocol(_object* protocol, bool buffered, ByteSink* sink);
   [[nodiscard]] bool Write(const interp::Gil& gil, interp::Owned bytes);
   [[nodiscard]] bool WriteEof(const interp::Gil& gil);
   [[nodiscard]] bool Close(const interp::Gil& gil);
@@ -89,6 +91,7 @@ class Stream final : public loop::Channel {
   [[nodiscard]] bool ReadReady(const interp::Gil& gil);
   [[nodiscard]] bool ReadData(const interp::Gil& gil);
   [[nodiscard]] bool ReadIntoBuffer(const interp::Gil& gil);
+  [[nodiscard]] bool ReadIntoSink(const interp::Gil& gil);
   [[nodiscard]] bool ReadFailed(const interp::Gil& gil, int error);
   [[nodiscard]] bool OnEof(const interp::Gil& gil);
   [[nodiscard]] bool OnPipeEof(const interp::Gil& gil);
@@ -108,14 +111,15 @@ class Stream final : public loop::Channel {
   const Medium medium_;
   interp::Owned context_;
   WriteBuffer buffer_;
-  bool buffered_ = false;  // a BufferedProtocol
-  bool attached_ = false;  // the poller has it
-  bool starting_ = false;  // connection_made is queued, reading is not started
-  bool readable_ = false;  // there may be something to read
-  bool writable_ = false;  // an event said so, not looked at yet
-  bool hung_up_ = false;   // the peer's end came, or an error: a short read is not the last
-  bool blocked_ = false;   // waits for the descriptor to become writable
-  bool many_ = false;      // the last read brought much
+  ByteSink* sink_ = nullptr;  // part of the protocol
+  bool buffered_ = false;     // a BufferedProtocol
+  bool attached_ = false;     // the poller has it
+  bool starting_ = false;     // connection_made is queued, reading is not started
+  bool readable_ = false;     // there may be something to read
+  bool writable_ = false;     // an event said so, not looked at yet
+  bool hung_up_ = false;      // the peer's end came, or an error: a short read is not the last
+  bool blocked_ = false;      // waits for the descriptor to become writable
+  bool many_ = false;         // the last read brought much
 };
 
 }  // namespace coloop::io

@@ -15,6 +15,8 @@
 #include "io/address.h"
 #include "io/stream.h"
 #include "io/stream_object.h"
+#include "io/tls_type.h"
+#include "loop/loop.h"
 
 namespace coloop::io {
 
@@ -27,9 +29,9 @@ PyObject* buffered_protocol = nullptr;
 PyTypeObject* stream_type = nullptr;
 
 bool UseProtocol(Stream& stream, PyObject* protocol) {
-  const int buffered = PyObject_IsInstance(protocol, buffered_protocol);
+  const int buffered = IsBuffered(protocol);
   if (buffered < 0) return false;
-  stream.SetProtocol(protocol, buffered != 0);
+  stream.SetProtocol(protocol, buffered != 0, SinkOf(protocol));
   return true;
 }
 
@@ -201,6 +203,8 @@ bool AddStreamType(const Gil& gil, PyObject* module) {
       MakeTransportType(gil, module, "_coloop.Stream", "_FlowControlMixin", Init, methods));
   return stream_type != nullptr;
 }
+
+int IsBuffered(PyObject* protocol) { return PyObject_IsInstance(protocol, buffered_protocol); }
 
 bool IsStreamType(PyObject* object) {
   return PyType_Check(object) != 0 &&

@@ -10,6 +10,9 @@ namespace coloop::io {
 // Makes the type. False with an exception set.
 [[nodiscard]] bool AddStreamType(const interp::Gil& gil, _object* module);
 
+// Whether it is an asyncio.BufferedProtocol; -1 with an exception set.
+[[nodiscard]] int IsBuffered(_object* protocol);
+
 // Whether it is the type or a subclass.
 [[nodiscard]] bool IsStreamType(_object* object);
 

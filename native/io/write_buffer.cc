@@ -38,6 +38,8 @@ std::size_t WriteBuffer::Fill(iovec* vectors, std::size_t capacity) const {
   return count;
 }
 
+Owned WriteBuffer::First() const { return Owned::NewRef(chunks_[first_].get()); }
+
 void WriteBuffer::Consume(std::size_t count) {
   size_ -= count;
   count += offset_;

@@ -18,6 +18,8 @@ class WriteBuffer {
   void Append(interp::Owned bytes);
   // The first of it as at most `capacity` vectors; how many there are.
   std::size_t Fill(iovec* vectors, std::size_t capacity) const;
+  // Keeps the bytes of the first vector alive.
+  [[nodiscard]] interp::Owned First() const;
   // So many bytes of it were sent.
   void Consume(std::size_t count);
   void Clear();

@@ -16,7 +16,7 @@ import sys
 import threading
 import warnings
 import weakref
-from asyncio import base_events, constants, format_helpers, sslproto, trsock
+from asyncio import base_events, constants, format_helpers, trsock
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ import _coloop
 
 from ._metrics import Metrics
 from ._pipe import ReadPipeTransport, WritePipeTransport
+from ._tls_loop import TlsLoop
 from ._transport import StreamTransport
 
 _T = TypeVar("_T")
@@ -31,7 +32,6 @@ _T = TypeVar("_T")
 # asyncio's private parts, which its stubs do not have.
 _private: Any = base_events
 _helpers: Any = format_helpers
-_sslproto: Any = sslproto
 
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -96,7 +96,7 @@ class _Selector:
         return selectors.SelectorKey(fileobj, fd, read | write, None)
 
 
-class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
+class ErlangEventLoop(_coloop.Loop, TlsLoop, asyncio.SelectorEventLoop):
     """asyncio's event loop on libuv.
 
     Hosted, it is attached to the loop that Node.js runs and needs no `run_*`; owned, it has a
@@ -287,25 +287,6 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
     ) -> StreamTransport:
         return StreamTransport(self, sock, protocol, waiter, extra, server)
 
-    def _make_ssl_transport(
-        self,
-        rawsock: socket.socket,
-        protocol: Any,
-        sslcontext: Any,
-        waiter: asyncio.Future[None] | None = None,
-        *,
-        server_side: bool = False,
-        server_hostname: str | None = None,
-        extra: dict[str, Any] | None = None,
-        server: Any = None,
-        **timeouts: Any,
-    ) -> Any:
-        tls = _sslproto.SSLProtocol(
-            self, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts
-        )
-        StreamTransport(self, rawsock, tls, extra=extra, server=server)
-        return tls._app_transport
-
     def _make_read_pipe_transport(
         self,
         pipe: Any,
@@ -394,9 +375,7 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
         *timeouts: Any,
     ) -> None:
         if sslcontext:
-            inherited: Any = super()
-            inherited._start_serving(protocol_factory, sock, sslcontext, server, backlog, *timeouts)
-            return
+            protocol_factory = self._tls_protocol_factory(protocol_factory, sslcontext, *timeouts)
         self._check_closed()
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             # Accepted connections inherit it (Linux, tcp(7)).
@@ -439,8 +418,10 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
         if sock.fileno() >= 0:
             self._start_serving(protocol_factory, sock, None, server, backlog)
 
-    def _connect_failed(self, exception: BaseException, protocol: Any) -> None:
-        """An accepted connection got no transport, or no protocol."""
+    def _connect_failed(
+        self, exception: BaseException, protocol: Any, transport: Any = None
+    ) -> None:
+        """An accepted connection got no transport, or no protocol, or no TLS."""
         if not self._debug:
             return
         context = {
@@ -449,6 +430,8 @@ class ErlangEventLoop(_coloop.Loop, asyncio.SelectorEventLoop):
         }
         if protocol is not None:
             context["protocol"] = protocol
+        if transport is not None:
+            context["transport"] = transport
         self.call_exception_handler(context)
 
     def _log_accepted(self, server: Any, transport: StreamTransport) -> None:
