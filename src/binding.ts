@@ -51,7 +51,16 @@ export interface Binding {
     values: readonly unknown[],
     byReference: boolean,
     argumentNames?: readonly string[],
+    watch?: number,
   ): [value: unknown, task?: unknown];
+  /** A limit for a call of `callWith`: milliseconds, or -1 for none. */
+  watch(limit: number): number;
+  /** Its end: a bit 1 if its time had come, a bit 2 if Python was interrupted for it. */
+  unwatch(watch: number): number;
+  /** Its time has come. */
+  interruptWatch(watch: number): void;
+  /** Interrupts what Python does for JavaScript on that thread; false if that is nothing. */
+  interruptThread(threadId: number): boolean;
   internName(name: string): number;
   getAttribute(object: Handle, name: number, byReference: boolean): unknown;
   view(object: Handle, copy: boolean): [memory: ArrayBuffer, format: string, itemSize: number];

@@ -8,18 +8,20 @@ import { python } from "./library.js";
 import { checkOptions } from "./options.js";
 
 /**
- * How a call of an `async def` may be ended early. Neither option stops Python that computes without an
- * `await`; a function that is no `async def` has ended by the time that they could.
+ * How a call may be ended early. A Task is cancelled at its `await`; Python that computes or waits in a
+ * blocking call gets a `KeyboardInterrupt`, and another one if it goes on. What C code does without
+ * looking for interrupts goes on until it returns to Python.
  */
 export interface RunOptions {
   /**
-   * Cancels the Task; the promise rejects at once with an {@link AbortError}. With a signal that is
-   * aborted already Python is not called.
+   * Ends the call with an {@link AbortError}; a promise rejects at once. With a signal that is aborted
+   * already Python is not called. A thread that Python blocks gets no events: there it takes a
+   * JavaScript function that Python calls, or a `timeout`.
    */
   signal?: AbortSignal;
   /**
-   * Milliseconds, from 0 to 2147483647, after which the Task is cancelled and the promise rejects with
-   * a {@link TimeoutError}. The timer alone does not keep the process alive.
+   * Milliseconds, from 0 to 2147483647, after which the call ends with a {@link TimeoutError}, whatever
+   * Python returns later. The timer alone does not keep the process alive.
    */
   timeout?: number;
 }
@@ -58,21 +60,41 @@ export function withOptions(
       ? { ...options.kwargs, ...last.kwargs }
       : (options.kwargs ?? {});
     if (options.signal?.aborted === true) return Promise.reject(abortError(options.signal));
-    const native = binding();
     const encoder = new Encoder();
     const encoded = encodeAll(encoder, args, names);
     const keywords = Object.keys(kwargs);
     const values = keywords.map((name) => encoder.encode(kwargs[name], "kwargs", name));
+    const limits = hasLimits(options) ? new Limits(options) : undefined;
     let result: [value: unknown, task?: unknown];
     try {
-      result = native.callWith(handle, encoded, keywords, values, options.ref === true, names);
+      const byReference = options.ref === true;
+      const { watch } = limits ?? {};
+      result = binding().callWith(handle, encoded, keywords, values, byReference, names, watch);
     } catch (error) {
       encoder.drop();
-      throw error;
+      throw limits?.end(error) ?? error;
     }
     const [value, task] = result;
-    return task === undefined ? value : endEarly(value as Promise<unknown>, task, options);
+    if (limits === undefined) return value;
+    if (task !== undefined) return endEarly(value as Promise<unknown>, task, limits);
+    const early = limits.end();
+    if (early === undefined) return value;
+    if (!(value instanceof Promise)) throw early;
+    // A Task that was interrupted before it waited for anything.
+    return value.then(
+      () => Promise.reject(early),
+      (error: unknown) => Promise.reject(limits.error(error)),
+    );
   };
+}
+
+function hasLimits({ signal, timeout }: RunOptions): boolean {
+  return signal !== undefined || timeout !== undefined;
+}
+
+/** Throws if the signal is aborted already: Python is not called then. */
+export function throwIfAborted({ signal }: RunOptions): void {
+  if (signal?.aborted === true) throw abortError(signal);
 }
 
 // One listener for each signal: Node warns of a leak when an AbortSignal has more than ten.
@@ -97,50 +119,94 @@ function abortError(signal: AbortSignal): AbortError {
   return new AbortError("The operation was aborted", { cause: signal.reason });
 }
 
+const due = 1;
+const interrupted = 2;
+
+/** What ends one call early: its native watch, its signal, its time-out. */
+class Limits {
+  readonly watch: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #timeout: number | undefined;
+  readonly #start = performance.now();
+  #onAbort: () => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor({ signal, timeout }: RunOptions) {
+    this.#signal = signal;
+    this.#timeout = timeout;
+    this.watch = binding().watch(timeout ?? -1);
+    this.#onAbort = () => binding().interruptWatch(this.watch);
+    if (signal !== undefined) onAbort(signal, this.#onAbort);
+  }
+
+  /** The Task waits: from now on `ended` is called when the signal or the timer says so. */
+  waitWith(ended: (error: Error) => void): void {
+    const { signal, timeout } = { signal: this.#signal, timeout: this.#timeout };
+    if (signal?.aborted === true) {
+      ended(this.error());
+      return;
+    }
+    if (signal !== undefined) {
+      offAbort(signal, this.#onAbort);
+      this.#onAbort = () => ended(this.error());
+      onAbort(signal, this.#onAbort);
+    }
+    if (timeout !== undefined) {
+      const left = Math.max(0, timeout - (performance.now() - this.#start));
+      this.#timer = setTimeout(() => ended(this.error()), left);
+      this.#timer.unref();
+    }
+  }
+
+  /** The call is over; the error that takes the place of its result, if it came too late. */
+  end(cause?: unknown): Error | undefined {
+    return (this.#finish() & due) === 0 ? undefined : this.error(cause);
+  }
+
+  /** The Task is over; the same, but only if Python was interrupted. */
+  endTask(cause?: unknown): Error | undefined {
+    return (this.#finish() & interrupted) === 0 ? undefined : this.error(cause);
+  }
+
+  #finish(): number {
+    clearTimeout(this.#timer);
+    if (this.#signal !== undefined) offAbort(this.#signal, this.#onAbort);
+    return binding().unwatch(this.watch);
+  }
+
+  /** What the caller gets. */
+  error(cause?: unknown): Error {
+    if (this.#signal?.aborted === true) return abortError(this.#signal);
+    return new TimeoutError(
+      `the call took longer than its time-out of ${this.#timeout} ms`,
+      cause === undefined ? undefined : { cause },
+    );
+  }
+}
+
 /**
  * A promise that rejects as soon as the signal or the time-out says so, whatever the Task makes of its
  * cancellation; what the Task raises afterwards goes to the loop's exception handler.
  */
-export function endEarly(
-  promise: Promise<unknown>,
-  task: unknown,
-  options: RunOptions,
-): Promise<unknown> {
-  const { signal, timeout } = options;
-  if (signal === undefined && timeout === undefined) return promise;
+function endEarly(promise: Promise<unknown>, task: unknown, limits: Limits): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let ended = false;
-    let timer: NodeJS.Timeout | undefined;
-    const finish = (): void => {
+    limits.waitWith((error) => {
       ended = true;
-      if (signal !== undefined) offAbort(signal, aborted);
-      clearTimeout(timer);
-    };
-    const cancelWith = (error: Error): void => {
-      finish();
+      limits.endTask();
       reject(error);
       python().cancel(task);
-    };
-    const aborted = (): void => cancelWith(abortError(signal as AbortSignal));
-    if (signal !== undefined) onAbort(signal, aborted);
-    if (timeout !== undefined) {
-      timer = setTimeout(
-        () =>
-          cancelWith(new TimeoutError(`the call took longer than its time-out of ${timeout} ms`)),
-        timeout,
-      );
-      timer.unref();
-    }
+    });
     promise.then(
       (value) => {
         if (ended) return;
-        finish();
-        resolve(value);
+        const early = limits.endTask();
+        if (early === undefined) resolve(value);
+        else reject(early);
       },
       (error: unknown) => {
         if (!ended) {
-          finish();
-          reject(error);
+          reject(limits.endTask(error) ?? error);
         } else if (!(error instanceof PythonAbortError)) {
           python().reportLate(new Thrown(error), task);
         }

@@ -1,6 +1,14 @@
 // Evaluation and calls on the host loop, in one namespace.
 
-import { type CallOptions, checkFunction, type RunOptions, withOptions } from "./call.js";
+import { threadId } from "node:worker_threads";
+import { binding } from "./binding.js";
+import {
+  type CallOptions,
+  checkFunction,
+  type RunOptions,
+  throwIfAborted,
+  withOptions,
+} from "./call.js";
 import { ColoopError, ColoopTypeError } from "./errors.js";
 import { handleOf } from "./handle.js";
 import { asyncIterate, type StreamOptions } from "./iterate.js";
@@ -111,6 +119,14 @@ export interface PythonContext extends AsyncDisposable {
    */
   namespace(): Promise<PythonContext>;
   /**
+   * Stops what Python does for JavaScript here now: it gets a `KeyboardInterrupt`, its caller a
+   * {@link PythonInterruptedError}. JavaScript of this thread can say so only in a function that Python
+   * called.
+   *
+   * @returns whether there was anything to stop; Tasks that wait are not
+   */
+  interrupt(): boolean;
+  /**
    * Ends the context. Closing twice does nothing.
    *
    * @throws ColoopTypeError `ERR_COLOOP_ARGUMENT` for wrong options
@@ -210,6 +226,10 @@ export class HostContext implements PythonContext {
     return new HostContext(python().newNamespace() as PyProxy);
   }
 
+  interrupt(): boolean {
+    return binding().interruptThread(threadId);
+  }
+
   async close(options: CloseOptions = {}): Promise<void> {
     checkOptions(options, "close", { timeout: "milliseconds" });
     this.#closed = true;
@@ -221,19 +241,31 @@ export class HostContext implements PythonContext {
   }
 
   /** Evaluates an expression and waits for nothing: what cannot be copied comes as a proxy. */
-  evalSync<T = unknown>(expression: string, locals?: Locals): T {
-    this.#checkOpen();
+  evalSync<T = unknown>(expression: string, locals?: Locals, options?: RunOptions): T {
     checkString(expression, "the expression");
-    checkLocals(locals);
-    return python().evaluate(expression, locals ?? null, this.globals, isPyProxy(locals)) as T;
+    return this.#runSync("evaluate", expression, locals, options) as T;
   }
 
   /** Runs statements. */
-  execSync(code: string, locals?: Locals): void {
-    this.#checkOpen();
+  execSync(code: string, locals?: Locals, options?: RunOptions): void {
     if (typeof code !== "string") checkString(code, "the code");
+    this.#runSync("execute", code, locals, options);
+  }
+
+  #runSync(
+    name: "evaluate" | "execute",
+    code: string,
+    locals: Locals | undefined,
+    options: RunOptions | undefined,
+  ): unknown {
+    this.#checkOpen();
     checkLocals(locals);
-    python().execute(code, locals ?? null, this.globals, isPyProxy(locals));
+    const args = [code, locals ?? null, this.globals, isPyProxy(locals)];
+    if (options === undefined) return python()[name](...args);
+    checkOptions(options, "evalSync and execSync", { signal: "signal", timeout: "milliseconds" });
+    throwIfAborted(options);
+    const [handle, names] = libraryFunction(name);
+    return withOptions(handle, options, names)(...args);
   }
 
   #run(

@@ -246,19 +246,21 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
    * promise.
    *
    * @typeParam T - the result's type, which is not checked
-   * @throws PythonError if Python raises, also `SyntaxError`
+   * @throws PythonError if Python raises, also `SyntaxError`; `AbortError` and `TimeoutError` as the
+   * options say
    */
-  evalSync<T = unknown>(expression: string, locals?: Locals): T {
-    return this.#context.evalSync<T>(expression, locals);
+  evalSync<T = unknown>(expression: string, locals?: Locals, options?: RunOptions): T {
+    return this.#context.evalSync<T>(expression, locals, options);
   }
 
   /**
    * Runs statements in the shared namespace, synchronously.
    *
-   * @throws PythonError if Python raises, also `SyntaxError`
+   * @throws PythonError if Python raises, also `SyntaxError`; `AbortError` and `TimeoutError` as the
+   * options say
    */
-  execSync(code: string, locals?: Locals): void {
-    this.#context.execSync(code, locals);
+  execSync(code: string, locals?: Locals, options?: RunOptions): void {
+    this.#context.execSync(code, locals, options);
   }
 
   /** The names that `eval` and `exec` share: on the main thread the module `__main__`. */
@@ -318,6 +320,20 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
    */
   metrics(): Metrics {
     return metricsOf(python().metrics() as LoopMetrics);
+  }
+
+  /**
+   * Stops what Python does for JavaScript on this thread, or on another one of this process: it gets a
+   * `KeyboardInterrupt`, its caller a {@link PythonInterruptedError}. A blocking call is broken off on
+   * the main thread; elsewhere the interrupt comes when the call returns.
+   *
+   * @param options - `threadId`: a Worker's, or 0 for the main thread; this thread's by default, where
+   * only a function that Python called can say so
+   * @returns whether there was anything to stop; Tasks that wait are not
+   */
+  interrupt(options: { threadId?: number } = {}): boolean {
+    checkOptions(options, "interrupt", { threadId: "count" });
+    return binding().interruptThread(options.threadId ?? threadId);
   }
 
   /**

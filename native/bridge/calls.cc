@@ -20,6 +20,8 @@
 #include "interp/gil.h"
 #include "interp/object.h"
 #include "interp/ref.h"
+#include "interp/run.h"
+#include "interp/watch.h"
 
 namespace coloop::bridge {
 
@@ -138,6 +140,17 @@ class Converter {
   std::size_t count_ = 0;
 };
 
+// Calls, and ends the run: interrupts are for the call until it returns. A coroutine function only
+// makes its coroutine; what is interrupted is the Task.
+Owned Perform(Entry& entry, _object* callable, _object* const* arguments, std::size_t count,
+              _object* keyword_names) {
+  const interp::Gil& gil = entry.gil();
+  if (interp::MakesCoroutine(gil, callable) && !entry.EndRun()) return Owned();
+  Owned result = interp::Vectorcall(gil, callable, arguments, count, keyword_names);
+  if (!result || !entry.EndRun()) return Owned();
+  return result;
+}
+
 // call(handle, ...at most eight encoded arguments) -> value
 napi_value Call(Entry& entry, EnvData& data, const Arguments& arguments) {
   const Owned callable = Find(entry, data, arguments.values[0]);
@@ -148,8 +161,8 @@ napi_value Call(Entry& entry, EnvData& data, const Arguments& arguments) {
     if (!converter.Add(arguments.values[i], names, static_cast<std::uint32_t>(i - 1)))
       return nullptr;
   }
-  const Owned result = interp::Vectorcall(entry.gil(), callable.get(), converter.objects(),
-                                          converter.count(), nullptr);
+  const Owned result =
+      Perform(entry, callable.get(), converter.objects(), converter.count(), nullptr);
   if (!result) return entry.Fail();
   napi_value value = entry.exporter().Convert(result.get());
   return value != nullptr ? value : entry.Fail();
@@ -166,8 +179,11 @@ bool AddAll(napi_env env, Converter& converter, napi_value array, std::uint32_t 
 }
 
 // callWith(handle, encoded arguments[], keyword names[], encoded keyword values[], by reference,
-//   names of the first arguments[] or undefined) -> [value, proxy of the Task or undefined]
+//   names of the first arguments[] or undefined, watch or undefined)
+//   -> [value, proxy of the Task or undefined]
 napi_value CallWith(Entry& entry, EnvData& data, const Arguments& arguments) {
+  const auto watch = static_cast<std::uint64_t>(Number(data.env, arguments.values[6]));
+  if (watch != 0) interp::WatchRun(watch, entry.run());
   const Owned callable = Find(entry, data, arguments.values[0]);
   if (!callable) return nullptr;
   std::uint32_t positional = 0;
@@ -187,9 +203,10 @@ napi_value CallWith(Entry& entry, EnvData& data, const Arguments& arguments) {
   }
   const Owned keyword_names =
       keywords > 0 ? interp::Tuple(entry.gil(), names.objects(), names.count()) : Owned();
-  const Owned result = interp::Vectorcall(entry.gil(), callable.get(), converter.objects(),
-                                          positional, keyword_names.get());
+  const Owned result =
+      Perform(entry, callable.get(), converter.objects(), positional, keyword_names.get());
   if (!result) return entry.Fail();
+  const interp::CallStarts starts(*data.lane, watch != 0 ? entry.run() : 0);
   bool by_reference = false;
   napi_get_value_bool(data.env, arguments.values[4], &by_reference);
   Exporter& exporter = entry.exporter();
@@ -201,6 +218,7 @@ napi_value CallWith(Entry& entry, EnvData& data, const Arguments& arguments) {
   napi_set_element(data.env, pair, 0, value);
   const Owned task = exporter.TakeTask();
   if (task) {
+    if (watch != 0) interp::WatchTask(entry.gil(), watch, task.get());
     napi_value proxy = exporter.Proxy(task.get());
     if (proxy == nullptr) return entry.Fail();
     napi_set_element(data.env, pair, 1, proxy);
@@ -228,7 +246,7 @@ napi_value GetAttribute(Entry& entry, EnvData& data, const Arguments& arguments)
   if (!object) return nullptr;
   const auto name = static_cast<std::size_t>(Number(data.env, arguments.values[1]));
   const Owned result = interp::GetAttribute(entry.gil(), object.get(), data.names[name].get());
-  if (!result) return entry.Fail();
+  if (!result || !entry.EndRun()) return entry.Fail();
   bool by_reference = false;
   napi_get_value_bool(data.env, arguments.values[2], &by_reference);
   napi_value value = by_reference ? entry.exporter().ConvertByReference(result.get())

@@ -7,6 +7,7 @@
 #include "bridge/env_data.h"
 #include "bridge/exporter.h"
 #include "bridge/js_host.h"
+#include "interp/object.h"
 #include "loop/loop.h"
 
 namespace coloop::bridge {
@@ -23,11 +24,13 @@ Entry::Entry(EnvData& data)
   } else {
     ok_ = true;
     data_.in_synchronous_call = true;
+    run_.Begin(*data.lane);
   }
 }
 
 Entry::~Entry() {
   if (ok_) {
+    if (!EndRun() && error_ == nullptr) Fail();
     data_.in_synchronous_call = was_synchronous_;
     const bool outermost = !was_synchronous_ && data_.javascript_calls == 0;
     if (outermost && data_.started()) {
@@ -37,6 +40,12 @@ Entry::~Entry() {
     }
   }
   if (error_ != nullptr) napi_throw(data_.env, error_);
+}
+
+bool Entry::EndRun() {
+  if (!run_.End()) return true;
+  interp::Raise(acquire_.gil(), "KeyboardInterrupt", "");
+  return false;
 }
 
 napi_value Entry::Fail() {

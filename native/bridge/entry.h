@@ -1,10 +1,12 @@
 // One call from JavaScript into Python: GIL, nesting, and what is due when the outermost call ends.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "bridge/exporter.h"
 #include "interp/gil.h"
+#include "interp/run.h"
 
 struct napi_env__;
 struct napi_value__;
@@ -27,6 +29,10 @@ class Entry {
   [[nodiscard]] bool ok() const { return ok_; }
   [[nodiscard]] const interp::Gil& gil() const { return acquire_.gil(); }
   [[nodiscard]] Exporter& exporter() { return exporter_; }
+  // What is called has returned: what its result starts is no part of the call. False with an
+  // exception set if it was interrupted before and did not notice.
+  [[nodiscard]] bool EndRun();
+  [[nodiscard]] std::uint64_t run() const { return run_.number(); }
 
   // Each sets the error that is thrown at the end and returns null.
   napi_value__* Fail();  // from the pending Python or JavaScript exception
@@ -37,6 +43,7 @@ class Entry {
   const interp::GilAcquire acquire_;
   Exporter exporter_;
   const bool was_synchronous_;
+  interp::Run run_;
   bool ok_ = false;
   napi_value__* error_ = nullptr;
 };

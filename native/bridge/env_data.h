@@ -20,6 +20,10 @@ struct napi_value__;
 struct napi_ref__;
 struct napi_async_cleanup_hook_handle__;
 
+namespace coloop::interp {
+struct Lane;
+}
+
 namespace coloop::loop {
 class Loop;
 }
@@ -58,6 +62,7 @@ class EnvData {
   ProxyTable proxies;
   OpenDeferreds deferreds;
   std::shared_ptr<interp::HostLink> link;
+  std::shared_ptr<interp::Lane> lane;
   std::shared_ptr<JsHost> js_host;
   std::unique_ptr<NodeHost> node_host;
   PythonHelpers python;

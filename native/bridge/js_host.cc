@@ -23,6 +23,7 @@
 #include "interp/js_ref.h"
 #include "interp/object.h"
 #include "interp/ref.h"
+#include "interp/run.h"
 
 namespace coloop::bridge {
 
@@ -40,6 +41,7 @@ class JavaScriptCall {
 
  private:
   EnvData& data_;
+  const interp::OutsidePython outside_;
 };
 
 class HandleScope {

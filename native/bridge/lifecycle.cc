@@ -32,6 +32,8 @@
 #include "interp/module.h"
 #include "interp/object.h"
 #include "interp/ref.h"
+#include "interp/run.h"
+#include "interp/watch.h"
 #include "io/module_part.h"
 #include "loop/host.h"
 #include "loop/loop.h"
@@ -148,6 +150,8 @@ void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_liv
   data.js_host->Refuse("Python was closed in this JavaScript environment");
   loop::SetThreadService(nullptr);
   WorkerThreads().erase(data.thread_number);
+  interp::RemoveLane(gil, data.lane);
+  interp::SetCurrentLane(nullptr);
   std::vector<interp::Owned> tasks = RejectOpen(data, gil, javascript_lives);
   loop::CloseHosted(gil, data.loop_object.get(), OnUvOwnerClosed, &data);
   tasks.clear();
@@ -217,6 +221,13 @@ Result<void> StartEnvironment(EnvData& data) {
   data.loop = loop::Loop::From(gil, data.loop_object.get());
   loop::SetThreadService(data.node_host.get());
   if (!data.main_thread) WorkerThreads()[data.thread_number] = interp::ThreadIdent(gil);
+  if (data.lane == nullptr) {
+    data.lane = std::make_shared<interp::Lane>(gil, data.main_thread, data.thread_number);
+  }
+  data.lane->loop = data.loop_object.get();
+  data.lane->wake = loop::InterruptOwnedLoops;
+  interp::SetCurrentLane(data.lane);
+  interp::AddLane(data.lane);
   started_environments.fetch_add(1);
   return {};
 }

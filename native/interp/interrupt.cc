@@ -3,9 +3,11 @@
 
 #include <Python.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <mutex>
@@ -17,6 +19,7 @@
 #include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
+#include "interp/watch.h"
 
 namespace coloop::interp {
 
@@ -28,7 +31,27 @@ pthread_t main_thread;
 int interrupt_signal = 0;
 struct sigaction sigint_before{};
 
-void HandleInterrupt(int) { PyErr_SetInterruptEx(SIGINT); }
+std::atomic<unsigned> signals_sent{0};
+std::atomic<unsigned> signals_come{0};
+std::atomic<bool> unconditional{false};
+
+void HandleInterrupt(int) {
+  signals_come.fetch_add(1);
+  PyErr_SetInterruptEx(interrupt_signal);
+}
+
+// What Python calls for the signal, between two instructions or in a call that it broke.
+PyObject* OnInterrupt(PyObject*, PyObject*) {
+  if (unconditional.exchange(false)) {
+    PyErr_SetNone(PyExc_KeyboardInterrupt);
+    return nullptr;
+  }
+  if (RaiseDue(Gil::FromPython()) || PyErr_Occurred() != nullptr) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyMethodDef on_interrupt = {"interrupt", OnInterrupt, METH_VARARGS,
+                            PyDoc_STR("Raises KeyboardInterrupt in what is to be interrupted.")};
 
 // Only Python's own thread can break a call that blocks there, so it gets the signal.
 void HandleSigint(int number) {
@@ -53,24 +76,31 @@ int FindUnusedSignal() {
   return 0;
 }
 
+// signal.signal(), which changes the process's disposition as well.
+bool SetPythonHandler(PyObject* module, int number, PyObject* handler) {
+  const Owned before(PyObject_CallMethod(module, "signal", "iO", number, handler));
+  return static_cast<bool>(before);
+}
+
 }  // namespace
 
 base::Result<void> PrepareInterrupts(const Gil& gil) {
   main_thread = pthread_self();
-  struct sigaction saved{};
-  sigaction(SIGINT, nullptr, &saved);
-  const Owned module(PyImport_ImportModule("_signal"));
-  const Owned handler(module ? PyObject_GetAttrString(module.get(), "default_int_handler")
-                             : nullptr);
-  const Owned previous(
-      handler ? PyObject_CallMethod(module.get(), "signal", "iO", SIGINT, handler.get()) : nullptr);
-  sigaction(SIGINT, &saved, nullptr);
-  if (!previous) return TakeAsError(gil, "ERR_COLOOP_START");
-
   interrupt_signal = FindUnusedSignal();
   if (interrupt_signal == 0) {
     return base::Error{"ERR_COLOOP_START", "no real-time signal is free for interrupts"};
   }
+  const Owned module(PyImport_ImportModule("_signal"));
+  const Owned on_sigint(module ? PyObject_GetAttrString(module.get(), "default_int_handler")
+                               : nullptr);
+  const Owned handler(PyCFunction_New(&on_interrupt, nullptr));
+  if (!on_sigint || !handler) return TakeAsError(gil, "ERR_COLOOP_START");
+  struct sigaction saved{};
+  sigaction(SIGINT, nullptr, &saved);
+  const bool set = SetPythonHandler(module.get(), SIGINT, on_sigint.get()) &&
+                   SetPythonHandler(module.get(), interrupt_signal, handler.get());
+  sigaction(SIGINT, &saved, nullptr);
+  if (!set) return TakeAsError(gil, "ERR_COLOOP_START");
   struct sigaction action{};
   action.sa_handler = HandleInterrupt;
   sigemptyset(&action.sa_mask);
@@ -79,8 +109,23 @@ base::Result<void> PrepareInterrupts(const Gil& gil) {
   return {};
 }
 
+void SendInterruptSignal() {
+  signals_sent.fetch_add(1);
+  if (pthread_kill(main_thread, interrupt_signal) != 0) signals_come.fetch_add(1);
+}
+
+void AwaitInterruptSignals() {
+  // It is there already but for the time that the kernel takes. The bound is for a handler that
+  // native code has replaced.
+  for (int i = 0; i < 1000 && signals_sent.load() != signals_come.load(); ++i) sched_yield();
+}
+
+void TripInterrupt() { PyErr_SetInterruptEx(interrupt_signal); }
+
 void InterruptMainThread() {
-  if (interrupt_signal != 0) pthread_kill(main_thread, interrupt_signal);
+  if (interrupt_signal == 0) return;
+  unconditional.store(true);
+  SendInterruptSignal();
 }
 
 void InterruptOnSigint() {

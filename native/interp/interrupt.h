@@ -1,8 +1,9 @@
-// Stopping Python that does not return, on the main thread.
+// Stopping Python that does not return: the interrupt signal, and the end of the process.
 //
 // PyErr_SetInterruptEx from another thread does not reach the evaluation loop on 3.10 to 3.12; from
 // a signal handler on the main thread it does, and the signal (no SA_RESTART) breaks blocking calls
-// as well. So a watchdog thread sends the main thread a signal nobody else uses.
+// as well. So another thread sends the main thread a signal nobody else uses, and the handler that
+// Python has for it decides, on the main thread, whether what runs there is meant (watch.h).
 #pragma once
 
 #include <condition_variable>
@@ -19,8 +20,15 @@ namespace coloop::interp {
 // the interrupt signal. Main thread, at start, before user code.
 [[nodiscard]] base::Result<void> PrepareInterrupts(const Gil& gil);
 
-// Any thread: Python code on the main thread gets a KeyboardInterrupt.
+// Any thread: whatever Python code runs on the main thread gets a KeyboardInterrupt.
 void InterruptMainThread();
+
+// Any thread, one at a time: the main thread looks whether something is due (RaiseDue).
+void SendInterruptSignal();
+// Main thread: until every signal that was sent has come.
+void AwaitInterruptSignals();
+// The same on the main thread itself: when Python next runs there.
+void TripInterrupt();
 
 // From now on the process's SIGINT interrupts Python on the main thread as well, before whoever
 // handles it now. For a program that is Python's alone; main thread.

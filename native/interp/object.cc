@@ -72,6 +72,13 @@ Owned Tuple(const Gil&, PyObject* const* items, std::size_t count) {
 Owned Bool(const Gil&, bool value) { return Owned(PyBool_FromLong(value ? 1 : 0)); }
 Owned Str(const Gil&, const char* utf8) { return Owned(PyUnicode_FromString(utf8)); }
 
+bool MakesCoroutine(const Gil&, PyObject* callable) {
+  PyObject* function = PyMethod_Check(callable) ? PyMethod_GET_FUNCTION(callable) : callable;
+  if (!PyFunction_Check(function)) return false;
+  const auto* code = reinterpret_cast<PyCodeObject*>(PyFunction_GET_CODE(function));
+  return (code->co_flags & CO_COROUTINE) != 0;
+}
+
 bool RunsOn(const Gil&, PyObject* awaitable, PyObject* loop) {
   if (PyCoro_CheckExact(awaitable)) return true;
   const Owned own(PyObject_CallMethod(awaitable, "get_loop", nullptr));

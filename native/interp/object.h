@@ -37,6 +37,9 @@ enum Ability : std::uint32_t {
 [[nodiscard]] Owned Bool(const Gil& gil, bool value);
 [[nodiscard]] Owned Str(const Gil& gil, const char* utf8);
 
+// True if calling it only makes a coroutine: an `async def`, also as a method.
+[[nodiscard]] bool MakesCoroutine(const Gil& gil, _object* callable);
+
 // True if `awaitable` can be awaited on `loop`: a coroutine, or a Future of that very loop.
 [[nodiscard]] bool RunsOn(const Gil& gil, _object* awaitable, _object* loop);
 

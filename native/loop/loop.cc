@@ -324,6 +324,7 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
   for (int generation = 1;; ++generation) {
     for (std::size_t count = ready_.size(); count > 0; --count) {
       const ReadyItem item = ready_.Pop();
+      if (run_ != nullptr) run_->Next();
       in_callback_ = true;
       bool stays = item.channel != nullptr ? RunChannel(gil, *item.channel)
                                            : RunHandle(gil, item.object.get());

@@ -21,6 +21,7 @@
 
 #include "interp/gil.h"
 #include "interp/ref.h"
+#include "interp/run.h"
 #include "loop/host.h"
 #include "loop/metrics.h"
 #include "loop/poller.h"
@@ -142,6 +143,7 @@ class Loop {
 
   _object* self_ = nullptr;  // borrowed
   LoopHost* host_ = nullptr;
+  interp::Run* run_ = nullptr;  // a hosted loop's, while it drains
   bool opened_ = false;
   UvHandles* handles_ = nullptr;  // hosted only; owned by libuv's close callbacks
   ReadyQueue ready_;

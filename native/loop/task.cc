@@ -10,6 +10,7 @@
 #include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
+#include "interp/run.h"
 #include "loop/running.h"
 
 namespace coloop::loop {
@@ -139,6 +140,8 @@ Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, 
     future = Owned::NewRef(awaitable);
   } else if (kEagerTasks && eager) {
     const RunningLoop running(gil, loop);
+    interp::Run run;
+    if (interp::Lane* lane = interp::CurrentLane(); lane != nullptr) run.BeginFirstStep(*lane);
     future = MakeTask(loop, awaitable, context, true);
   } else {
     future = MakeTask(loop, awaitable, context, false);

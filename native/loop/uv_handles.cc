@@ -4,6 +4,7 @@
 #include "base/counters.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
+#include "interp/run.h"
 #include "loop/host.h"
 #include "loop/loop.h"
 #include "loop/running.h"
@@ -133,7 +134,10 @@ void Loop::Drain(const interp::Gil& gil) {
   stale_ = false;
   {
     const RunningLoop running(gil, self_, RunningLoop::Before::kNone);
+    interp::Run run(interp::CurrentLane());
+    run_ = &run;
     (void)RunBatch(gil);
+    run_ = nullptr;
   }
   draining_ = false;
   if (closed) return;

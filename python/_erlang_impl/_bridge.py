@@ -35,6 +35,10 @@ def connect(loop: Any, on_error: Any) -> None:
     handle = loop.call_exception_handler
 
     def call_exception_handler(context: dict[str, Any]) -> None:
+        # An interrupt of a call that was out of time: its caller knows. A Task that started at
+        # once has it as well, with nobody who could ask it.
+        if "future" in context and hasattr(context.get("exception"), "_coloop_watch"):
+            return
         handle(context)
         if not on_error._alive:
             return

@@ -76,6 +76,12 @@ def _is_numeric(host: Any, port: Any) -> bool:
     return False
 
 
+def _runs_task(handle: Any) -> bool:
+    """Whether the handle is a Task's step, whose exceptions are the Task's."""
+    callback = getattr(handle, "_callback", None)
+    return isinstance(getattr(callback, "__self__", None), asyncio.Task)
+
+
 class _Selector:
     """What the `repr()` of asyncio's transports asks of a selector."""
 
@@ -193,6 +199,8 @@ class ErlangEventLoop(_coloop.Loop, TlsLoop, asyncio.SelectorEventLoop):
         """What Handle._run does with an exception of its callback."""
         if not self._hosted and isinstance(exception, (SystemExit, KeyboardInterrupt)):
             raise exception
+        if hasattr(exception, "_coloop_watch") and _runs_task(handle):
+            return  # an interrupt of ours; the Task's promise tells of it
         if not isinstance(handle, asyncio.Handle):
             message = f"Exception in callback of {handle!r}"
             self.call_exception_handler({"message": message, "exception": exception})
