@@ -37,6 +37,15 @@ export interface Binding {
   exit(grace: number, code: number): void;
   /** Interrupts Python on the thread of a Worker. */
   interrupt(threadId: number): void;
+  /** Reports or interrupts Python that blocks the main thread; a limit of 0 ends that. */
+  watchdog(limit: number, interrupt: boolean): void;
+  /** When the signal comes, Python that runs is interrupted after `delay` ms; again and again with `insist`. */
+  interruptOnSignal(signal: number, delay: number, insist: boolean): void;
+  stopInterruptOnSignal(signal: number): void;
+  /** Milliseconds since it came last; 0 if it never did. */
+  sinceSignal(signal: number): number;
+  /** Python's `signal.signal` works from now on, through libuv. */
+  routeSignals(): void;
   /** SIGINT raises KeyboardInterrupt in Python that runs, too; after the listener is in place. */
   interruptOnSigint(): void;
   /** Runs what other threads wait for. */

@@ -1,5 +1,6 @@
 // The public names of coloop.
 
+export type { Blocked, WatchdogOptions } from "./blocked.js";
 export type { CallOptions, RunOptions, WithOptions } from "./call.js";
 export type { CloseOptions, Locals, PythonContext } from "./context.js";
 export { discoverInterpreter, type Interpreter } from "./discover.js";
@@ -22,4 +23,5 @@ export type { Metrics } from "./metrics.js";
 export { isPyProxy, type PyProxy } from "./proxy.js";
 export { type LoopError, Python, type PythonEvents, type StartOptions } from "./python.js";
 export type { SandboxOptions } from "./sandbox.js";
+export type { ShutdownOptions, SignalHandler, SignalOptions } from "./signals.js";
 export type { PyView, ViewOptions } from "./view.js";

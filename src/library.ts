@@ -9,6 +9,7 @@ const names = {
   awaitIt: "await_it",
   cancel: "cancel",
   cancelAll: "cancel_all",
+  cancelTasks: "cancel_tasks",
   closeStream: "close_stream",
   connect: "connect",
   contains: "contains",
@@ -20,6 +21,7 @@ const names = {
   execute: "execute",
   executeAsync: "execute_async",
   getItem: "get_item",
+  handleSignal: "handle_signal",
   hasAttribute: "has_attribute",
   hasIndex: "has_index",
   importModule: "import_module",
@@ -42,6 +44,7 @@ const names = {
   throwStream: "throw_stream",
   typeName: "type_name",
   unregister: "unregister",
+  watchBlocking: "watch_blocking",
 } as const;
 
 type Name = keyof typeof names;

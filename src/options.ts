@@ -10,6 +10,9 @@ type Kind =
   | "milliseconds"
   | "count"
   | "strings"
+  | "signals"
+  | "action"
+  | "duration"
   | "any";
 
 const checks: Record<Kind, { test: (value: unknown) => boolean; text: string }> = {
@@ -34,6 +37,18 @@ const checks: Record<Kind, { test: (value: unknown) => boolean; text: string }> 
   strings: {
     test: (value) => Array.isArray(value) && value.every((item) => typeof item === "string"),
     text: "an array of strings",
+  },
+  signals: {
+    test: (value) => value === "refuse" || value === "host",
+    text: '"refuse" or "host"',
+  },
+  action: {
+    test: (value) => value === "report" || value === "interrupt",
+    text: '"report" or "interrupt"',
+  },
+  duration: {
+    test: (value) => typeof value === "number" && value >= 1 && value <= 2 ** 31 - 1,
+    text: "a number of milliseconds from 1 to 2147483647",
   },
   any: { test: () => true, text: "anything" },
 };
@@ -75,6 +90,19 @@ export function checkOptions(
       );
     }
   }
+}
+
+/** Throws unless an option is there. */
+export function checkGiven<T extends object>(
+  options: T,
+  where: string,
+  name: keyof T & string,
+): void {
+  if (options[name] !== undefined) return;
+  throw new ColoopTypeError(
+    "ERR_COLOOP_ARGUMENT",
+    `${where} needs the option ${JSON.stringify(name)}`,
+  );
 }
 
 /** Throws unless `value` is a non-empty string. */

@@ -10,6 +10,7 @@ import {
   Worker,
 } from "node:worker_threads";
 import { type Binding, binding, loadBinding, packageFolder, useBinding } from "./binding.js";
+import { type Blocked, callers, type WatchdogOptions, warnOf } from "./blocked.js";
 import type { CallOptions, RunOptions } from "./call.js";
 import { type CloseOptions, HostContext, type Locals, type PythonContext } from "./context.js";
 import { discoverInterpreter, type Interpreter } from "./discover.js";
@@ -18,9 +19,16 @@ import { encodeThrown, openScope, perform, release, setMissing } from "./hosts.j
 import type { StreamOptions } from "./iterate.js";
 import { connectLibrary, python } from "./library.js";
 import { type LoopMetrics, type Metrics, metricsOf } from "./metrics.js";
-import { checkOptions, checkString } from "./options.js";
+import { checkGiven, checkOptions, checkString } from "./options.js";
 import { forgetNames, makeProxy, type PyProxy } from "./proxy.js";
 import { type SandboxOptions, type SandboxPolicy, sandboxPolicy } from "./sandbox.js";
+import {
+  checkMainThread,
+  type ShutdownOptions,
+  type SignalHandler,
+  type SignalOptions,
+  Signals,
+} from "./signals.js";
 import { hostValue } from "./table.js";
 
 /** Options of {@link Python.start}. */
@@ -32,6 +40,12 @@ export interface StartOptions {
   python?: string;
   /** Events or groups of docs/sandbox.md that are allowed or denied besides the defaults. */
   sandbox?: SandboxOptions;
+  /**
+   * What `signal.signal` does in Python. `"refuse"`, the default: it raises and says where to go.
+   * `"host"`: the handler is called on the main thread, as in a process of Python's own, also while
+   * Python blocks it, and Node.js keeps its own handlers. For scripts written for plain Python.
+   */
+  signals?: "refuse" | "host";
   /**
    * Milliseconds, from 0 to 2147483647, that Python's threads and exit handlers get at the process's
    * end. Default 2000.
@@ -56,6 +70,11 @@ export interface PythonEvents {
    * handler, which logs it, has had it by then.
    */
   loopError: [error: LoopError];
+  /**
+   * Python blocks this thread. The listener is called in the midst of it, so it should be short.
+   * Without a listener it is a warning of the process's.
+   */
+  blocked: [blocked: Blocked];
 }
 
 const defaultGrace = 2000;
@@ -159,6 +178,17 @@ function startOptionsKey(policy: SandboxPolicy, interpreter: Interpreter): strin
   return JSON.stringify([interpreter.executable, interpreter.library, policy.allow, policy.deny]);
 }
 
+/** A listener's error is its own: thrown where nothing of Python's is on the stack. */
+function apart(listen: () => void): void {
+  try {
+    listen();
+  } catch (thrown) {
+    setImmediate(() => {
+      throw thrown;
+    });
+  }
+}
+
 /**
  * CPython on the loop of one JavaScript thread: the main thread's, or a Worker's. Made by
  * {@link Python.start}; the synchronous methods run Python to its end before they return.
@@ -169,6 +199,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
   /** The interpreter that this one is: Python's `sys.executable`. */
   readonly executable: string;
   readonly #context: HostContext;
+  readonly #signals = new Signals();
 
   private constructor(interpreter: Interpreter) {
     super();
@@ -195,6 +226,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     checkOptions(options, "Python.start", {
       python: "string",
       sandbox: "object",
+      signals: "signals",
       exitGrace: "milliseconds",
     });
     const policy = sandboxPolicy(options.sandbox);
@@ -220,6 +252,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
       threadId,
       ...policy,
     }) as PyProxy;
+    if (options.signals === "host" && isMainThread) native.routeSignals();
     connectLibrary(bridge);
     setMissing(bridge.$attr("MISSING", { ref: true }) as PyProxy);
     const handle = new Python(interpreter);
@@ -337,6 +370,71 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
   }
 
   /**
+   * Calls a handler whenever the process gets a signal, besides those of `process.on`. What a Python
+   * handler raises goes to the loop's exception handler; an `async def` runs as a Task. `close` removes it.
+   *
+   * @param name - `"SIGTERM"`, `"SIGHUP"`, …
+   * @param handler - gets the signal's name and number
+   * @returns a function that removes the handler
+   * @throws ColoopTypeError `ERR_COLOOP_ARGUMENT` for a name that is no signal's, or one that cannot be
+   * handled
+   * @throws ColoopError `ERR_COLOOP_ARGUMENT` in a Worker
+   */
+  onSignal(name: NodeJS.Signals, handler: SignalHandler, options: SignalOptions = {}): () => void {
+    return this.#signals.on(name, handler, options);
+  }
+
+  /**
+   * Ends the process in good order when a signal comes: cancels the Tasks, calls the hooks of
+   * {@link Python.onShutdown}, closes Python and exits with the status 128 + the signal's number. After
+   * `grace` milliseconds Python that blocks the thread is interrupted and the process ends in any case;
+   * so does a second signal.
+   *
+   * @returns a function that takes it back
+   * @throws ColoopError `ERR_COLOOP_ARGUMENT` in a Worker
+   */
+  shutdownOnSignals(options: ShutdownOptions = {}): () => void {
+    return this.#signals.shutdownOn(options, (timeout) => this.close({ timeout }));
+  }
+
+  /**
+   * Something to do when {@link Python.shutdownOnSignals} ends the process, after the Tasks were
+   * cancelled: a JavaScript function or a Python callable, which may be async. All hooks run at once.
+   *
+   * @returns a function that removes the hook
+   */
+  onShutdown(hook: (() => unknown) | PyProxy): () => void {
+    return this.#signals.onShutdown(hook);
+  }
+
+  /**
+   * Watches for Python that blocks the JavaScript thread for longer than `limit` milliseconds at a
+   * time. It is reported by the event `blocked`, once for each call or callback; with the action
+   * `"interrupt"` it gets a `KeyboardInterrupt` besides, again after every `limit`. C code that does not
+   * return to Python is reported when it does. A second watchdog replaces the first; `close` ends it.
+   *
+   * @returns a function that ends it
+   * @throws ColoopError `ERR_COLOOP_ARGUMENT` in a Worker
+   */
+  watchdog(options: WatchdogOptions): () => void {
+    checkMainThread("watchdog");
+    checkOptions(options, "watchdog", { limit: "duration", action: "action" });
+    checkGiven(options, "watchdog", "limit");
+    const native = binding();
+    const interrupted = options.action === "interrupt";
+    python().watchBlocking((milliseconds: number, pythonStack: string) => {
+      const javaScriptStack = callers();
+      this.#reportBlocked({ milliseconds, pythonStack, javaScriptStack, interrupted });
+    });
+    native.watchdog(Math.ceil(options.limit), interrupted);
+    return () => {
+      if (running?.handle !== this) return;
+      native.watchdog(0, false);
+      python().watchBlocking(null);
+    };
+  }
+
+  /**
    * Numbers of live objects by kind, for tests and for people who look for a leak. The kinds are not
    * stable.
    */
@@ -354,6 +452,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     checkOptions(options, "close", { timeout: "milliseconds" });
     if (running?.handle !== this) return;
     running = undefined;
+    this.#signals.clear();
     await python().cancelAll((options.timeout ?? defaultCloseTimeout) / 1000);
     connectLibrary(undefined);
     forgetNames();
@@ -369,13 +468,12 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
   }
 
   #report(error: LoopError): void {
-    try {
-      this.emit("loopError", error);
-    } catch (thrown) {
-      // A listener's error is its own: thrown where nothing of Python's is on the stack.
-      setImmediate(() => {
-        throw thrown;
-      });
-    }
+    apart(() => this.emit("loopError", error));
+  }
+
+  #reportBlocked(blocked: Blocked): void {
+    apart(() => {
+      if (!this.emit("blocked", blocked)) warnOf(blocked);
+    });
   }
 }

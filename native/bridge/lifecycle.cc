@@ -22,6 +22,7 @@
 #include "bridge/helpers.h"
 #include "bridge/js_host.h"
 #include "bridge/node_host.h"
+#include "bridge/signals.h"
 #include "convert/python_sink.h"
 #include "convert/python_source.h"
 #include "interp/error.h"
@@ -34,6 +35,7 @@
 #include "interp/ref.h"
 #include "interp/run.h"
 #include "interp/watch.h"
+#include "interp/watchdog.h"
 #include "io/module_part.h"
 #include "loop/host.h"
 #include "loop/loop.h"
@@ -150,6 +152,8 @@ void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_liv
   data.js_host->Refuse("Python was closed in this JavaScript environment");
   loop::SetThreadService(nullptr);
   WorkerThreads().erase(data.thread_number);
+  if (data.main_thread) SetMainHost(nullptr);
+  if (data.main_thread) interp::StopWatchdog(gil);
   interp::RemoveLane(gil, data.lane);
   interp::SetCurrentLane(nullptr);
   std::vector<interp::Owned> tasks = RejectOpen(data, gil, javascript_lives);
@@ -170,6 +174,7 @@ void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_liv
 // loop has open handles would abort the process.
 void Abandon(EnvData& data) {
   data.abandoned = true;
+  if (data.main_thread) SetMainHost(nullptr);
   if (!data.started()) return;
   data.loop->CloseHandles(OnUvOwnerClosed, &data);
   data.node_host->Close(OnUvOwnerClosed, &data);
@@ -203,6 +208,7 @@ Result<void> StartEnvironment(EnvData& data) {
   if (!bridge) return interp::TakeAsError(gil, "ERR_COLOOP_START");
   data.python.describe = interp::GetAttributeString(gil, bridge.get(), "describe");
   data.python.thrown = interp::GetAttributeString(gil, bridge.get(), "thrown");
+  data.python.blocked = interp::GetAttributeString(gil, bridge.get(), "blocked");
   data.python.async_resource = interp::GetAttributeString(gil, bridge.get(), "async_resource");
   if (!data.node_host->Open()) {
     return base::Error{"ERR_COLOOP_START", "this environment has no libuv loop"};
@@ -228,6 +234,7 @@ Result<void> StartEnvironment(EnvData& data) {
   data.lane->wake = loop::InterruptOwnedLoops;
   interp::SetCurrentLane(data.lane);
   interp::AddLane(data.lane);
+  if (data.main_thread) SetMainHost(data.node_host.get());
   started_environments.fetch_add(1);
   return {};
 }
@@ -331,12 +338,6 @@ napi_value Interrupt(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// interruptOnSigint(): SIGINT interrupts Python as well, from now on.
-napi_value InterruptOnSigint(napi_env, napi_callback_info) {
-  interp::InterruptOnSigint();
-  return nullptr;
-}
-
 // serve(): what waits for this thread; a loop without other work would end before.
 napi_value Serve(napi_env env, napi_callback_info) {
   EnvData& data = *DataOf(env);
@@ -358,15 +359,10 @@ bool AddLifecycle(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      {"setup", Setup},
-      {"start", Start},
-      {"loop", GetLoop},
-      {"close", Close},
-      {"exit", Exit},
-      {"interrupt", Interrupt},
-      {"serve", Serve},
-      {"runtimeVersion", RuntimeVersion},
-      {"interruptOnSigint", InterruptOnSigint},
+      {"setup", Setup},  {"start", Start},
+      {"loop", GetLoop}, {"close", Close},
+      {"exit", Exit},    {"interrupt", Interrupt},
+      {"serve", Serve},  {"runtimeVersion", RuntimeVersion},
   };
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;

@@ -6,8 +6,7 @@ struct napi_value__;
 
 namespace coloop::bridge {
 
-// Adds `setup`, `start`, `close`, `exit`, `serve`, `interrupt`, `interruptOnSigint` to the
-// exports.
+// Adds `setup`, `start`, `close`, `exit`, `serve`, `interrupt` to the exports.
 [[nodiscard]] bool AddLifecycle(napi_env__* env, napi_value__* exports);
 
 }  // namespace coloop::bridge

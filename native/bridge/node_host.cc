@@ -12,6 +12,7 @@
 #include "bridge/env_data.h"
 #include "bridge/js_host.h"
 #include "interp/gil.h"
+#include "interp/signals.h"
 #include "loop/host.h"
 
 namespace coloop::bridge {
@@ -106,6 +107,9 @@ void NodeHost::Serve() {
   data_.js_host->ServeCalls();
   const interp::GilAcquire acquire;
   if (!acquire.ok()) return;
+  if (data_.main_thread && data_.started()) {
+    interp::RunSignalHandlers(acquire.gil(), data_.loop_object.get());
+  }
   data_.proxies.DropCollected(acquire.gil());
   data_.js_host->DropReleased(acquire.gil());
   RejectDropped(data_, acquire.gil());

@@ -9,8 +9,10 @@
 
 #include "bridge/env_data.h"
 #include "interp/gil.h"
+#include "interp/ref.h"
 #include "interp/run.h"
 #include "interp/watch.h"
+#include "interp/watchdog.h"
 
 namespace coloop::bridge {
 
@@ -63,6 +65,27 @@ napi_value InterruptThread(napi_env env, napi_callback_info info) {
   return interrupted;
 }
 
+// watchdog(limit in ms or 0 for none, whether it interrupts)
+napi_value Watchdog(napi_env env, napi_callback_info info) {
+  std::size_t count = 2;
+  napi_value arguments[2] = {nullptr, nullptr};
+  std::int32_t limit = 0;
+  bool interrupt = false;
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
+  napi_get_value_int32(env, arguments[0], &limit);
+  napi_get_value_bool(env, arguments[1], &interrupt);
+  EnvData& data = *DataOf(env);
+  const interp::GilAcquire acquire;
+  if (!acquire.ok() || !data.started()) return nullptr;
+  if (limit == 0) {
+    interp::StopWatchdog(acquire.gil());
+  } else {
+    interp::StartWatchdog(acquire.gil(), data.lane, limit, interrupt,
+                          interp::Owned::NewRef(data.python.blocked.get()));
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 bool AddWatches(napi_env env, napi_value exports) {
@@ -74,6 +97,7 @@ bool AddWatches(napi_env env, napi_value exports) {
       {"unwatch", Unwatch},
       {"interruptWatch", InterruptWatch},
       {"interruptThread", InterruptThread},
+      {"watchdog", Watchdog},
   };
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;

@@ -6,7 +6,7 @@ struct napi_value__;
 
 namespace coloop::bridge {
 
-// Adds `watch`, `unwatch`, `interruptWatch`, `interruptThread` to the exports.
+// Adds `watch`, `unwatch`, `interruptWatch`, `interruptThread`, `watchdog` to the exports.
 [[nodiscard]] bool AddWatches(napi_env__* env, napi_value__* exports);
 
 }  // namespace coloop::bridge

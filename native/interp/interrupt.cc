@@ -19,7 +19,9 @@
 #include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
+#include "interp/signals.h"
 #include "interp/watch.h"
+#include "interp/watchdog.h"
 
 namespace coloop::interp {
 
@@ -37,16 +39,22 @@ std::atomic<bool> unconditional{false};
 
 void HandleInterrupt(int) {
   signals_come.fetch_add(1);
+  (void)TripArrived();
   PyErr_SetInterruptEx(interrupt_signal);
 }
 
 // What Python calls for the signal, between two instructions or in a call that it broke.
-PyObject* OnInterrupt(PyObject*, PyObject*) {
+PyObject* OnInterrupt(PyObject*, PyObject* args) {
+  // Those of other signals are called before, by their numbers, but for what comes just now.
+  if (!TripArrived()) NoteDelivered();
   if (unconditional.exchange(false)) {
     PyErr_SetNone(PyExc_KeyboardInterrupt);
     return nullptr;
   }
-  if (RaiseDue(Gil::FromPython()) || PyErr_Occurred() != nullptr) return nullptr;
+  const Gil gil = Gil::FromPython();
+  if (RaiseDue(gil) || PyErr_Occurred() != nullptr) return nullptr;
+  PyObject* frame = PyTuple_GET_SIZE(args) == 2 ? PyTuple_GET_ITEM(args, 1) : Py_None;
+  if (ReportBlocked(gil, frame)) return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -126,6 +134,12 @@ void InterruptMainThread() {
   if (interrupt_signal == 0) return;
   unconditional.store(true);
   SendInterruptSignal();
+}
+
+bool InterruptsOnSigint() {
+  struct sigaction current{};
+  sigaction(SIGINT, nullptr, &current);
+  return current.sa_handler == HandleSigint;
 }
 
 void InterruptOnSigint() {

@@ -33,6 +33,7 @@ void TripInterrupt();
 // From now on the process's SIGINT interrupts Python on the main thread as well, before whoever
 // handles it now. For a program that is Python's alone; main thread.
 void InterruptOnSigint();
+[[nodiscard]] bool InterruptsOnSigint();
 
 // The calling thread, for InterruptThread.
 [[nodiscard]] unsigned long ThreadIdent(const Gil& gil);

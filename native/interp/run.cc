@@ -47,6 +47,7 @@ void Run::Begin(Lane& lane) {
   number_ = ++lane.last;
   lane.top = this;
   lane.innermost.store(number_, std::memory_order_relaxed);
+  if (outer_ == nullptr) lane.outermost.store(number_, std::memory_order_relaxed);
   lane.in_python.store(true, std::memory_order_release);
   NoticeDue(lane);
 }
@@ -66,6 +67,7 @@ bool Run::End() {
   if (lane == nullptr) return false;
   lane->top = outer_;
   lane->in_python.store(false, std::memory_order_relaxed);
+  if (outer_ == nullptr) lane->outermost.store(0, std::memory_order_relaxed);
   lane->innermost.exchange(outer_ != nullptr ? outer_->number_ : 0);
   if (lane->due.load() == 0) return false;
   AwaitSignals(*lane);
@@ -76,6 +78,7 @@ void Run::Renew() {
   const std::uint64_t before = number_;
   number_ = ++lane_->last;
   lane_->innermost.exchange(number_);
+  if (outer_ == nullptr) lane_->outermost.store(number_, std::memory_order_relaxed);
   if (lane_->due.load() == 0) return;
   (void)EndRun(*lane_, before);
   NoticeDue(*lane_);

@@ -35,6 +35,8 @@ struct Lane {
 
   // The number of the innermost run, 0 without one.
   std::atomic<std::uint64_t> innermost{0};
+  // That of the outermost run, which JavaScript waits for.
+  std::atomic<std::uint64_t> outermost{0};
   // Python code runs, or waits in a call that Python made: no JavaScript, no libuv.
   std::atomic<bool> in_python{false};
   // Interrupts that wait for this lane.

@@ -290,6 +290,13 @@ std::shared_ptr<Lane> FindLane(int number) {
   return found == watches.lanes.end() ? nullptr : found->second;
 }
 
+bool SignalLane(const Lane& lane) {
+  const std::lock_guard<std::mutex> lock(TheWatches().mutex);
+  if (!lane.in_python.load()) return false;
+  SendInterruptSignal();
+  return true;
+}
+
 void AwaitSignals(const Lane& lane) {
   if (!lane.main_thread) return;
   {

@@ -40,6 +40,9 @@ void AddLane(const std::shared_ptr<Lane>& lane);
 void RemoveLane(const Gil& gil, const std::shared_ptr<Lane>& lane);
 [[nodiscard]] std::shared_ptr<Lane> FindLane(int number);
 
+// The main thread looks what is due, if Python runs there; false if not. Any thread.
+bool SignalLane(const Lane& lane);
+
 // For run.cc and interrupt.cc.
 
 // The lane has left Python: waits until no signal is on its way to it.

@@ -81,7 +81,7 @@ int InitPipe(PyObject* self, PyObject* args, PyObject* kwargs, bool writes) {
   Stream* stream = NewStream(self, pipe.loop, pipe.fd, medium);
   if (stream == nullptr) return -1;
   stream->socket = Owned::NewRef(pipe.file);
-  stream->SetProtocol(pipe.protocol, false);
+  stream->SetProtocol(pipe.protocol, false, nullptr);
   const bool started =
       stream->Start(Gil::FromPython(), pipe.waiter == Py_None ? nullptr : pipe.waiter);
   return started ? 0 : -1;
@@ -98,7 +98,7 @@ int InitWriter(PyObject* self, PyObject* args, PyObject* kwargs) {
 PyObject* SetProtocol(PyObject* self, PyObject* protocol) {
   Stream* stream = GetStream(self);
   if (stream == nullptr) return nullptr;
-  stream->SetProtocol(protocol, false);
+  stream->SetProtocol(protocol, false, nullptr);
   Py_RETURN_NONE;
 }
 

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "base/check.h"
+#include "interp/gil.h"
 #include "interp/ref.h"
+#include "interp/signals.h"
 #include "sandbox/events.h"
 #include "sandbox/inittab.h"
 #include "sandbox/policy.h"
@@ -82,6 +84,35 @@ bool Harmless(EventId event, PyObject* tuple, PyObject*) {
 }
 bool Harmless(EventId, PyObject*) { return false; }
 
+// signal.signal(number, handler) where Python may have handlers: Node's disposition stays.
+template <typename... Arguments>
+PyObject* Route(PyCFunction function, PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                Arguments... rest) {
+  const EventId event = IdOf("signal.signal");
+  const interp::Gil gil = interp::Gil::FromPython();
+  const long number = count == 2 ? PyLong_AsLong(arguments[0]) : -1;
+  if (number < 1 || number >= NSIG) {
+    PyErr_Clear();
+  } else if (!interp::CanRoute(gil, static_cast<int>(number), arguments[1])) {
+    return Refuse(event);
+  }
+  using Original = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t, Arguments...);
+  const auto original = reinterpret_cast<Original>(function);
+  if (number < 1 || number >= NSIG) return original(self, arguments, count, rest...);
+  Owned before;
+  {
+    const interp::KeptDisposition kept(static_cast<int>(number));
+    before = Owned(original(self, arguments, count, rest...));
+  }
+  if (before) interp::HandlerChanged(gil, static_cast<int>(number), arguments[1]);
+  return before.release();
+}
+// No CPython has these conventions for it.
+PyObject* Route(PyCFunction, PyObject*, PyObject*) { return Refuse(IdOf("signal.signal")); }
+PyObject* Route(PyCFunction, PyObject*, PyObject*, PyObject*) {
+  return Refuse(IdOf("signal.signal"));
+}
+
 template <std::size_t kIndex, typename... Arguments>
 PyObject* Guard(PyObject* self, Arguments... arguments) {
   EventId event = kGuarded[kIndex];
@@ -90,6 +121,9 @@ PyObject* Guard(PyObject* self, Arguments... arguments) {
       event = IdOf("_posixsubprocess.fork_exec");
     }
     PyErr_Clear();
+    if (event == IdOf("signal.signal") && interp::SignalsRouted()) {
+      return Route(originals[kIndex], self, arguments...);
+    }
     if (Denied(event)) return Refuse(event);
   }
   const auto original = reinterpret_cast<PyObject* (*)(PyObject*, Arguments...)>(originals[kIndex]);

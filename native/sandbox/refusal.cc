@@ -21,7 +21,9 @@ constexpr const char* kProcessText =
     "Use node:child_process through a registered function for subprocess management.";
 constexpr const char* kSignalText =
     " is blocked in Node.js host context. Signals and their handlers belong to Node.js. "
-    "Use process.on() in JavaScript and call Python from there.";
+    "Use py.onSignal() in JavaScript, which calls a JavaScript or Python function, or start Python "
+    "with "
+    "signals: \"host\".";
 constexpr const char* kPolicyText =
     " is blocked in Node.js host context. The sandbox policy denies it.";
 

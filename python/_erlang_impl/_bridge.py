@@ -12,6 +12,7 @@ import contextvars
 import importlib
 import inspect
 import sys
+import traceback
 from types import ModuleType
 from typing import Any
 
@@ -23,7 +24,7 @@ from ._js import MISSING, thrown
 from ._policy import install_policy
 from ._stream import Stream
 
-__all__ = ["MISSING", "async_resource", "describe", "thrown"]
+__all__ = ["MISSING", "async_resource", "blocked", "describe", "thrown"]
 
 #: The AsyncResource of the JavaScript call that started the Task.
 async_resource: contextvars.ContextVar[Any] = contextvars.ContextVar("coloop_async_resource")
@@ -237,8 +238,35 @@ def unregister(name: str) -> bool:
     return _host.unregister(name)
 
 
-async def cancel_all(timeout: float) -> None:
-    """Cancels the loop's Tasks and waits for them, its async generators and its executor."""
+_on_blocked: Any = None
+
+
+def watch_blocking(on_blocked: Any) -> None:
+    """JavaScript is told when Python blocks its thread; None ends that."""
+    global _on_blocked
+    _on_blocked = on_blocked
+
+
+def blocked(milliseconds: float, frame: Any) -> None:
+    """The watchdog's report, in the middle of what blocks the thread."""
+    if _on_blocked is not None:
+        _on_blocked(milliseconds, "".join(traceback.format_stack(frame)))
+
+
+async def handle_signal(handler: Any, name: str, number: int) -> None:
+    """Calls the Python handler of a signal; nobody else hears of what it raises."""
+    try:
+        result = handler(name, number)
+        if inspect.isawaitable(result):
+            await result
+    except BaseException as error:
+        message = f"Exception in the handler of {name}"
+        context = {"message": message, "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
+
+
+async def cancel_tasks(timeout: float) -> None:
+    """Cancels the loop's Tasks and waits for them."""
     loop = asyncio.get_running_loop()
     tasks = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
     for task in tasks:
@@ -253,5 +281,10 @@ async def cancel_all(timeout: float) -> None:
                     "task": task,
                 }
                 loop.call_exception_handler(context)
-    await loop.shutdown_asyncgens()
+
+
+async def cancel_all(timeout: float) -> None:
+    """Cancels the loop's Tasks and waits for them and for its async generators."""
+    await cancel_tasks(timeout)
+    await asyncio.get_running_loop().shutdown_asyncgens()
     _host.unregister_all()

@@ -40,8 +40,8 @@ _DRIVEN_BY_NODE = (
     "async function that JavaScript calls, or run it with coloop.run() on a loop of its own"
 )
 _NO_SIGNALS = (
-    "signals are handled by Node.js: use process.on() in JavaScript, which may call Python, "
-    "or call a registered function"
+    "signals are handled by Node.js: use py.onSignal() in JavaScript, which calls a JavaScript or "
+    'Python function, or start Python with signals: "host" and use signal.signal()'
 )
 _NO_SUBPROCESS = (
     "subprocesses are not started in the Node.js process: use node:child_process through a "

@@ -62,11 +62,8 @@ function parseInvocation(all: readonly string[]): Invocation | undefined {
     throw new UsageError("the option `-m` needs a module's name");
   }
   const target = { name, isModule, args: args.slice(end + (separate ? 2 : 1)) };
-  const sandbox = { allow, deny };
-  return {
-    target,
-    start: python === undefined ? { sandbox, exitGrace } : { python, sandbox, exitGrace },
-  };
+  const start: StartOptions = { sandbox: { allow, deny }, signals: "host", exitGrace };
+  return { target, start: python === undefined ? start : { python, ...start } };
 }
 
 /**
@@ -81,7 +78,11 @@ function interruptOnSigint(py: Python): () => void {
     try {
       py.evalSync("None"); // raises what has not reached Python yet
     } catch (error) {
-      if (!(error instanceof PythonInterruptedError)) throw error;
+      if (!(error instanceof PythonInterruptedError)) {
+        // The handler that the script has for SIGINT raised it.
+        py.loop["call_exception_handler"]({ message: "SIGINT", exception: error });
+        return;
+      }
       if (interrupt()) return;
       // Threads that the user does not want to wait for get a moment only.
       binding().exit(interruptedGrace, exitStatus.interrupted);

@@ -32,7 +32,8 @@ PROCESS_TEXT = (
 )
 SIGNAL_TEXT = (
     "{} is blocked in Node.js host context. Signals and their handlers belong to Node.js. "
-    "Use process.on() in JavaScript and call Python from there."
+    "Use py.onSignal() in JavaScript, which calls a JavaScript or Python function, or start "
+    'Python with signals: "host".'
 )
 
 
