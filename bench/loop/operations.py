@@ -256,11 +256,12 @@ def _scaled(count: int, scale: float) -> int:
 async def on_running(scale: float, cells: list[str]) -> dict[str, float]:
     """The operations of a loop that runs already."""
     loop = asyncio.get_running_loop()
-    return {
-        name: min([await operation(loop, _scaled(count, scale)) for _ in range(repeats)])
-        for name, (operation, count, repeats) in _OPERATIONS.items()
-        if name in cells
-    }
+    result: dict[str, float] = {}
+    for name, (operation, count, repeats) in _OPERATIONS.items():
+        if name in cells:
+            samples = [await operation(loop, _scaled(count, scale)) for _ in range(repeats)]
+            result[name] = min(samples)
+    return result
 
 
 def _run_until_complete(new_loop: Callable[[], Any], count: int) -> float:

@@ -18,8 +18,8 @@ REMEDIES = {
     "subprocess_exec": "node:child_process",
     "create_subprocess_shell": "node:child_process",
     "create_subprocess_exec": "node:child_process",
-    "add_signal_handler": r"process\.on\(\)",
-    "remove_signal_handler": r"process\.on\(\)",
+    "add_signal_handler": r"py\.onSignal\(\)",
+    "remove_signal_handler": r"py\.onSignal\(\)",
 }
 
 

@@ -293,9 +293,9 @@ class OurLoop(Mixin, LoopCase):
             gc.collect()
 
     def test_signals_and_children_name_the_remedy(self) -> None:
-        with self.assertRaisesRegex(NotImplementedError, "process.on"):
+        with self.assertRaisesRegex(NotImplementedError, r"py\.onSignal"):
             self.loop.add_signal_handler(15, print)
-        with self.assertRaisesRegex(NotImplementedError, "process.on"):
+        with self.assertRaisesRegex(NotImplementedError, r"py\.onSignal"):
             self.loop.remove_signal_handler(15)
         with self.assertRaisesRegex(NotImplementedError, "node:child_process"):
             self.loop.run_until_complete(asyncio.create_subprocess_exec("true"))
