@@ -64,7 +64,7 @@ describe("the asyncio guide on the hosted loop", () => {
     const texts = Object.entries((await guide.refusals()) as Record<string, string>);
     expect(texts).toHaveLength(6);
     for (const [name, text] of texts) {
-      expect(text).toMatch(name.includes("signal") ? "process.on()" : "node:child_process");
+      expect(text).toMatch(name.includes("signal") ? "py.onSignal()" : "node:child_process");
     }
   });
 });
