@@ -33,7 +33,7 @@ describe("a time-out stops Python on the JavaScript thread", () => {
   });
 
   test.each(["never_awaits", "spins_later", "blocks_later"])("in the Task %s", async (name) => {
-    expect((await stops(name)).cause).toBeInstanceOf(PythonInterruptedError);
+    expect((await stops(name, 300)).cause).toBeInstanceOf(PythonInterruptedError);
     expect(errors).toEqual([]);
   });
 
