@@ -20,7 +20,22 @@ export interface NativeStartOptions {
   readonly threadId: number;
   readonly allow: readonly string[];
   readonly deny: readonly string[];
+  /** Lines of native/sandbox/rules.h. */
+  readonly rules: readonly string[];
+  readonly watch: readonly string[];
+  readonly strict: boolean;
 }
+
+/** What the sandbox reports: the stack is three texts a frame (file, line, function). */
+export type NativeReport = readonly [
+  event: string,
+  group: string,
+  verdict: "refused" | "watched",
+  thread: string,
+  lost: string,
+  args: readonly string[],
+  ...stack: string[],
+];
 
 /** The functions of the addon. Values that go in are encoded (encode.ts) unless said otherwise. */
 export interface Binding {
@@ -77,6 +92,10 @@ export interface Binding {
   isLive(object: Handle): boolean;
   adopted(id: number): boolean;
   counters(): Record<string, number>;
+  /** Calls `wake` on this thread when there are reports to take; one listener for the process. */
+  listenToSandbox(wake: (() => void) | null): void;
+  takeSandboxReports(): readonly NativeReport[];
+  tightenSandbox(deny: readonly string[], rules: readonly string[], strict: boolean): void;
 }
 
 interface Loader {

@@ -22,6 +22,14 @@ export { type Keywords, kw } from "./kw.js";
 export type { Metrics } from "./metrics.js";
 export { isPyProxy, type PyProxy } from "./proxy.js";
 export { type LoopError, Python, type PythonEvents, type StartOptions } from "./python.js";
-export type { SandboxOptions } from "./sandbox.js";
+export type {
+  Sandbox,
+  SandboxEvent,
+  SandboxFrame,
+  SandboxOptions,
+  SandboxRule,
+  SandboxRules,
+  SandboxTightening,
+} from "./sandbox.js";
 export type { ShutdownOptions, SignalHandler, SignalOptions } from "./signals.js";
 export type { PyView, ViewOptions } from "./view.js";

@@ -13,6 +13,7 @@ type Kind =
   | "signals"
   | "action"
   | "duration"
+  | "function"
   | "any";
 
 const checks: Record<Kind, { test: (value: unknown) => boolean; text: string }> = {
@@ -50,6 +51,7 @@ const checks: Record<Kind, { test: (value: unknown) => boolean; text: string }> 
     test: (value) => typeof value === "number" && value >= 1 && value <= 2 ** 31 - 1,
     text: "a number of milliseconds from 1 to 2147483647",
   },
+  function: { test: (value) => typeof value === "function", text: "a function" },
   any: { test: () => true, text: "anything" },
 };
 

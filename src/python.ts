@@ -21,7 +21,14 @@ import { connectLibrary, python } from "./library.js";
 import { type LoopMetrics, type Metrics, metricsOf } from "./metrics.js";
 import { checkGiven, checkOptions, checkString } from "./options.js";
 import { forgetNames, makeProxy, type PyProxy } from "./proxy.js";
-import { type SandboxOptions, type SandboxPolicy, sandboxPolicy } from "./sandbox.js";
+import {
+  deliverReports,
+  listen,
+  Sandbox,
+  type SandboxOptions,
+  type SandboxPolicy,
+  sandboxPolicy,
+} from "./sandbox.js";
 import {
   checkMainThread,
   type ShutdownOptions,
@@ -153,7 +160,12 @@ function setUpOnce(native: Binding): void {
   native.setup(helpers);
   // Threads that wait for JavaScript are work that the loop does not know of.
   process.on("beforeExit", () => native.serve());
-  if (isMainThread) process.on("exit", (code) => native.exit(exitGrace, code));
+  if (isMainThread) {
+    process.on("exit", (code) => {
+      native.exit(exitGrace, code);
+      deliverReports(native);
+    });
+  }
   interruptTerminated(native);
 }
 
@@ -175,7 +187,7 @@ function interruptTerminated(native: Binding): void {
 }
 
 function startOptionsKey(policy: SandboxPolicy, interpreter: Interpreter): string {
-  return JSON.stringify([interpreter.executable, interpreter.library, policy.allow, policy.deny]);
+  return JSON.stringify([interpreter.executable, interpreter.library, policy]);
 }
 
 /** A listener's error is its own: thrown where nothing of Python's is on the stack. */
@@ -198,6 +210,8 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
   readonly version: string;
   /** The interpreter that this one is: Python's `sys.executable`. */
   readonly executable: string;
+  /** The policy of the process, to be made stricter. */
+  readonly sandbox: Sandbox = new Sandbox();
   readonly #context: HostContext;
   readonly #signals = new Signals();
 
@@ -233,7 +247,10 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     const interpreter = chooseInterpreter(options.python);
     const key = startOptionsKey(policy, interpreter);
     if (running !== undefined) {
-      if (running.key === key) return running.handle;
+      if (running.key === key) {
+        if (options.sandbox?.onEvent !== undefined) listen(binding(), options.sandbox.onEvent);
+        return running.handle;
+      }
       throw new ColoopError(
         "ERR_COLOOP_OTHER_INTERPRETER",
         `Python ${running.interpreter.version} (${running.interpreter.executable}) runs in this environment already; ` +
@@ -253,6 +270,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
       ...policy,
     }) as PyProxy;
     if (options.signals === "host" && isMainThread) native.routeSignals();
+    if (isMainThread) listen(native, options.sandbox?.onEvent);
     connectLibrary(bridge);
     setMissing(bridge.$attr("MISSING", { ref: true }) as PyProxy);
     const handle = new Python(interpreter);
@@ -456,6 +474,10 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     await python().cancelAll((options.timeout ?? defaultCloseTimeout) / 1000);
     connectLibrary(undefined);
     forgetNames();
+    if (isMainThread) {
+      deliverReports(binding());
+      listen(binding(), undefined);
+    }
     binding().close();
     // The loop's handles close in Node's close phase, which comes after that of `setImmediate`.
     await turn();

@@ -25,9 +25,9 @@ function tableOf(header, rows) {
 
 const lowered = (name) => name.slice(1).toLowerCase();
 
-function eventRow([event, group, verdict, why]) {
-  const shown = verdict === "kDeny" ? "**deny**" : lowered(verdict);
-  return [`\`${event}\``, lowered(group), shown, why];
+function eventRow([event, group, standard, strict, why]) {
+  const shown = [standard, strict].map((it) => (it === "kDeny" ? "**deny**" : lowered(it)));
+  return [`\`${event}\``, lowered(group), ...shown, why];
 }
 
 /** The codes of `errorCodes` and what each says. */
@@ -57,7 +57,7 @@ export const tables = [
     source: events,
     make: (text) =>
       tableOf(
-        ["event", "group", "default", "what it does"],
+        ["event", "group", "default", "strict", "what it does"],
         rowsOf(text, "COLOOP_EVENT").map(eventRow),
       ),
   },

@@ -4,6 +4,7 @@
 #include "bridge/calls.h"
 #include "bridge/env_data.h"
 #include "bridge/lifecycle.h"
+#include "bridge/sandbox_events.h"
 #include "bridge/signals.h"
 #include "bridge/watches.h"
 
@@ -24,8 +25,8 @@ NAPI_MODULE_INIT() {
   auto* data = new EnvData(env);
   if (napi_set_instance_data(env, data, nullptr, nullptr) != napi_ok ||
       !coloop::bridge::AddCalls(env, exports) || !coloop::bridge::AddLifecycle(env, exports) ||
-      !coloop::bridge::AddWatches(env, exports) || !coloop::bridge::AddSignals(env, exports) ||
-      !AddStamp(env, exports)) {
+      !coloop::bridge::AddSandbox(env, exports) || !coloop::bridge::AddSignals(env, exports) ||
+      !coloop::bridge::AddWatches(env, exports) || !AddStamp(env, exports)) {
     napi_throw_error(env, "ERR_COLOOP_START", "the addon could not be set up");
   }
   return exports;

@@ -4,7 +4,9 @@
 #include <node_api.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/check.h"
 #include "bridge/helpers.h"
@@ -52,6 +54,18 @@ std::string TextOf(napi_env env, napi_value value) {
   std::string text(length, '\0');
   napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);
   return text;
+}
+
+std::vector<std::string> Texts(napi_env env, napi_value array) {
+  std::uint32_t length = 0;
+  napi_get_array_length(env, array, &length);
+  std::vector<std::string> texts;
+  for (std::uint32_t i = 0; i < length; ++i) {
+    napi_value element = nullptr;
+    napi_get_element(env, array, i, &element);
+    texts.push_back(TextOf(env, element));
+  }
+  return texts;
 }
 
 }  // namespace coloop::bridge

@@ -86,5 +86,7 @@ class EnvData {
 [[nodiscard]] EnvData* DataOf(napi_env__* env);
 // A JavaScript string; empty for anything else.
 [[nodiscard]] std::string TextOf(napi_env__* env, napi_value__* value);
+// Those of an array.
+[[nodiscard]] std::vector<std::string> Texts(napi_env__* env, napi_value__* array);
 
 }  // namespace coloop::bridge

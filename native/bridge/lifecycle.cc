@@ -74,18 +74,6 @@ napi_value Property(napi_env env, napi_value object, const char* name) {
   return value;
 }
 
-std::vector<std::string> Texts(napi_env env, napi_value array) {
-  std::uint32_t length = 0;
-  napi_get_array_length(env, array, &length);
-  std::vector<std::string> texts;
-  for (std::uint32_t i = 0; i < length; ++i) {
-    napi_value element = nullptr;
-    napi_get_element(env, array, i, &element);
-    texts.push_back(TextOf(env, element));
-  }
-  return texts;
-}
-
 StartOptions ReadOptions(napi_env env, napi_value object) {
   StartOptions options;
   options.interpreter.executable = TextOf(env, Property(env, object, "executable"));
@@ -95,6 +83,9 @@ StartOptions ReadOptions(napi_env env, napi_value object) {
   napi_get_value_int32(env, Property(env, object, "threadId"), &options.thread_number);
   options.sandbox.allow = Texts(env, Property(env, object, "allow"));
   options.sandbox.deny = Texts(env, Property(env, object, "deny"));
+  options.sandbox.rules = Texts(env, Property(env, object, "rules"));
+  options.sandbox.watch = Texts(env, Property(env, object, "watch"));
+  napi_get_value_bool(env, Property(env, object, "strict"), &options.sandbox.strict);
   return options;
 }
 
@@ -276,7 +267,7 @@ napi_value Start(napi_env env, napi_callback_info info) {
   Entry entry(data);
   if (!entry.ok()) return nullptr;
   const Owned bridge = interp::Import(entry.gil(), "_erlang_impl._bridge");
-  sandbox::Seal();
+  sandbox::Seal(entry.gil());
   napi_value proxy = bridge ? entry.exporter().Proxy(bridge.get()) : nullptr;
   return proxy != nullptr ? proxy : entry.Fail();
 }

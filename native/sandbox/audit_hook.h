@@ -4,9 +4,6 @@
 // code that means well: what it cannot stop is in docs/sandbox.md.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "base/result.h"
 #include "interp/gil.h"
 #include "sandbox/policy.h"
@@ -27,11 +24,9 @@ namespace coloop::sandbox {
 // runs.
 void Arm(const interp::Gil& gil);
 
-// Denials besides the table's own take effect: after our package is loaded, before user code.
-void Seal();
-
-// Denies more. Any thread; the GIL is not needed.
-[[nodiscard]] base::Result<void> Tighten(const std::vector<std::string>& deny);
+// What the options deny besides the table's own takes effect: after our package is loaded, before
+// user code. What sys.path names now stays readable whatever the rules say.
+void Seal(const interp::Gil& gil);
 
 // The functions of `_coloop` that `_sandbox.py` uses. An interp::ModulePart.
 [[nodiscard]] bool AddToModule(const interp::Gil& gil, _object* module);

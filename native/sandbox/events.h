@@ -37,12 +37,13 @@ struct Event {
   std::string_view name;
   Group group;
   Verdict standard;  // the verdict without options
+  Verdict strict;    // that of the preset "strict"
   std::string_view reason;
 };
 
 inline constexpr auto kEvents = std::to_array<Event>({
-#define COLOOP_EVENT(name, group, verdict, reason) \
-  Event{name, Group::group, Verdict::verdict, reason},
+#define COLOOP_EVENT(name, group, standard, strict, reason) \
+  Event{name, Group::group, Verdict::standard, Verdict::strict, reason},
 #include "sandbox/events.def"
 #undef COLOOP_EVENT
 });

@@ -46,18 +46,30 @@ PyObject* ListEvents(PyObject*, PyObject*) {
   return list.release();
 }
 
-PyObject* TightenFromPython(PyObject*, PyObject* argument) {
+bool ReadTexts(PyObject* argument, std::vector<std::string>& names) {
   const Owned sequence(PySequence_Fast(argument, "the names must be a sequence of str"));
-  if (!sequence) return nullptr;
-  std::vector<std::string> names;
+  if (!sequence) return false;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence.get()); ++i) {
     Py_ssize_t length = 0;
     const char* text =
         PyUnicode_AsUTF8AndSize(PySequence_Fast_GET_ITEM(sequence.get(), i), &length);
-    if (text == nullptr) return nullptr;
+    if (text == nullptr) return false;
     names.emplace_back(text, static_cast<std::size_t>(length));
   }
-  const base::Result<void> done = TightenPolicy(names);
+  return true;
+}
+
+PyObject* TightenFromPython(PyObject*, PyObject* arguments) {
+  PyObject* deny = nullptr;
+  PyObject* rules = nullptr;
+  int strict = 0;
+  Options options;
+  if (PyArg_ParseTuple(arguments, "OOp", &deny, &rules, &strict) == 0 ||
+      !ReadTexts(deny, options.deny) || !ReadTexts(rules, options.rules)) {
+    return nullptr;
+  }
+  options.strict = strict != 0;
+  const base::Result<void> done = TightenPolicy(options);
   if (done.ok()) Py_RETURN_NONE;
   PyErr_SetString(PyExc_ValueError, done.error().message.c_str());
   return nullptr;
@@ -67,7 +79,8 @@ PyMethodDef functions[] = {
     {"_sandbox_active", IsActive, METH_NOARGS, "Whether refusals are in force."},
     {"_sandbox_events", ListEvents, METH_NOARGS,
      "(event, group, default verdict, verdict, reason) for each event that can be refused."},
-    {"_sandbox_tighten", TightenFromPython, METH_O, "Denies events or groups for good."},
+    {"_sandbox_tighten", TightenFromPython, METH_VARARGS,
+     "(names, rules, strict): denies events and groups, adds rules, for good."},
     {nullptr, nullptr, 0, nullptr},
 };
 

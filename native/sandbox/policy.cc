@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "sandbox/events.h"
+#include "sandbox/rules.h"
 
 namespace coloop::sandbox {
 
@@ -59,8 +60,10 @@ constexpr std::array<EventId, kSlots> kIndex = MakeIndex();
 
 std::array<std::atomic<Verdict>, kCount> verdicts;
 std::array<std::atomic<Action>, kCount> actions;
+std::array<std::atomic<bool>, kCount> watched;
 std::mutex change_mutex;       // serialises all changes
 std::vector<EventId> waiting;  // guarded by change_mutex: denied as soon as Seal is called
+OwnedRuleLayer waiting_rules;  // guarded by change_mutex, too
 Options installed;             // guarded by change_mutex
 
 // These pass or not by what their arguments say, whose own verdict is that of another event.
@@ -71,7 +74,8 @@ bool NeedsInspection(EventId event) {
       return true;  // the extension file of _posixsubprocess stays out even where fork_exec is
                     // allowed
     case IdOf("open"):
-      return denied(IdOf("open/write"));
+      return denied(IdOf("open/write")) || Restricted(Rule::kRead) || Restricted(Rule::kWrite) ||
+             Watched(IdOf("open/write"));
     case IdOf("ctypes.dlsym"):
     case IdOf("ctypes.dlsym/handle"):
       return denied(IdOf("ctypes.dlsym/process")) || denied(IdOf("ctypes.dlsym/signal"));
@@ -83,9 +87,13 @@ bool NeedsInspection(EventId event) {
 void UpdateActions() {
   for (std::size_t i = 0; i < kCount; ++i) {
     const auto event = static_cast<EventId>(i);
-    Action action = NeedsInspection(event) ? Action::kInspect : Action::kPass;
+    Action action = NeedsInspection(event) || Watched(event) ? Action::kInspect : Action::kPass;
     if (Denied(event)) action = Action::kRefuse;
     actions[i].store(action, std::memory_order_relaxed);
+  }
+  for (const RuleUse& use : RuleUses()) {
+    if (!Restricted(use.rule) || Denied(use.event)) continue;
+    actions[use.event].store(Action::kInspect, std::memory_order_relaxed);
   }
 }
 
@@ -156,13 +164,20 @@ base::Result<void> SetPolicy(const Options& options) {
   if (!allow.ok()) return allow.error();
   base::Result<Selection> deny = Select(options.deny);
   if (!deny.ok()) return deny.error();
+  base::Result<Selection> watch = Select(options.watch);
+  if (!watch.ok()) return watch.error();
+  base::Result<OwnedRuleLayer> rules = ParseRules(options.rules);
+  if (!rules.ok()) return rules.error();
   const Selection& allowed = allow.value();
   const Selection& denied = deny.value();
   const std::lock_guard<std::mutex> lock(change_mutex);
   waiting.clear();
+  ClearRules();
+  waiting_rules = std::move(rules.value());
   installed = options;
   for (std::size_t i = 0; i < kCount; ++i) {
-    Verdict verdict = kEvents[i].standard;
+    watched[i].store(watch.value().by_name[i] || watch.value().by_group[i]);
+    Verdict verdict = options.strict ? kEvents[i].strict : kEvents[i].standard;
     if (allowed.by_group[i]) verdict = Verdict::kAllow;
     if (denied.by_group[i]) verdict = Verdict::kDeny;
     if (allowed.by_name[i]) verdict = Verdict::kAllow;
@@ -177,12 +192,12 @@ base::Result<void> SetPolicy(const Options& options) {
 }
 
 base::Result<void> CheckSame(const Options& options) {
-  if (options.allow.empty() && options.deny.empty()) return {};
+  const auto lists = [](const Options& it) {
+    return std::array{Sorted(it.allow), Sorted(it.deny), Sorted(it.rules), Sorted(it.watch)};
+  };
+  if (!options.strict && lists(options) == lists(Options{})) return {};
   const std::lock_guard<std::mutex> lock(change_mutex);
-  if (Sorted(options.allow) == Sorted(installed.allow) &&
-      Sorted(options.deny) == Sorted(installed.deny)) {
-    return {};
-  }
+  if (options.strict == installed.strict && lists(options) == lists(installed)) return {};
   return base::Error{
       "ERR_COLOOP_POLICY",
       "the process has one sandbox policy, set by its first start: start Python here "
@@ -195,16 +210,21 @@ void SealPolicy() {
     verdicts[event].store(Verdict::kDeny, std::memory_order_relaxed);
   }
   waiting.clear();
+  AddRules(std::move(waiting_rules));
   UpdateActions();
 }
 
-base::Result<void> TightenPolicy(const std::vector<std::string>& deny) {
-  base::Result<Selection> selection = Select(deny);
+base::Result<void> TightenPolicy(const Options& options) {
+  base::Result<Selection> selection = Select(options.deny);
   if (!selection.ok()) return selection.error();
+  base::Result<OwnedRuleLayer> rules = ParseRules(options.rules);
+  if (!rules.ok()) return rules.error();
   const Selection& denied = selection.value();
   const std::lock_guard<std::mutex> lock(change_mutex);
+  AddRules(std::move(rules.value()));
   for (std::size_t i = 0; i < kCount; ++i) {
-    if (denied.by_name[i] || denied.by_group[i]) {
+    const bool strict = options.strict && kEvents[i].strict == Verdict::kDeny;
+    if (strict || denied.by_name[i] || denied.by_group[i]) {
       verdicts[i].store(Verdict::kDeny, std::memory_order_relaxed);
     }
   }
@@ -225,6 +245,8 @@ EventId FindEvent(const char* name) {
 }
 
 Action ActionOf(EventId event) { return actions[event].load(std::memory_order_relaxed); }
+
+bool Watched(EventId event) { return watched[event].load(std::memory_order_relaxed); }
 
 bool Denied(EventId event) {
   return verdicts[event].load(std::memory_order_relaxed) == Verdict::kDeny;

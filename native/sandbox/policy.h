@@ -14,10 +14,13 @@
 namespace coloop::sandbox {
 
 // Names of events or groups. An event's own name counts more than its group's; deny more than
-// allow.
+// allow, and both more than the preset.
 struct Options {
   std::vector<std::string> allow;
   std::vector<std::string> deny;
+  std::vector<std::string> rules = {};  // lines of rules.h
+  std::vector<std::string> watch = {};  // names of what is reported although it is allowed
+  bool strict = false;                  // the preset that denies all but computing
 };
 
 // What the hook does about an event.
@@ -27,23 +30,25 @@ enum class Action : std::uint8_t {
   kRefuse,
 };
 
-// Sets the verdicts. Those that `options.deny` adds to the table's own wait for Seal. Before
-// Python.
+// Sets the verdicts. Those that the options add to the table's own, and the rules, wait for
+// SealPolicy. Before Python.
 [[nodiscard]] base::Result<void> SetPolicy(const Options& options);
 
 // An error unless the options are empty or those of SetPolicy, in any order.
 [[nodiscard]] base::Result<void> CheckSame(const Options& options);
 
-// Puts the denials that SetPolicy kept waiting in force.
+// Puts in force what SetPolicy kept waiting.
 void SealPolicy();
 
 // Denies more, at once; nothing undoes it. Any thread. An unknown name changes nothing at all.
-[[nodiscard]] base::Result<void> TightenPolicy(const std::vector<std::string>& deny);
+[[nodiscard]] base::Result<void> TightenPolicy(const Options& options);
 
 // kUnknownEvent for a name that is not in the table. Some nanoseconds; allocates nothing.
 [[nodiscard]] EventId FindEvent(const char* name);
 
 [[nodiscard]] Action ActionOf(EventId event);
 [[nodiscard]] bool Denied(EventId event);
+// Reported also where it is allowed.
+[[nodiscard]] bool Watched(EventId event);
 
 }  // namespace coloop::sandbox

@@ -2,6 +2,7 @@
 #include "sandbox/refusal.h"
 
 #include <Python.h>
+#include <frameobject.h>
 
 #include <cerrno>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "interp/ref.h"
 #include "sandbox/events.h"
+#include "sandbox/reports.h"
 
 namespace coloop::sandbox {
 
@@ -22,18 +24,46 @@ constexpr const char* kProcessText =
 constexpr const char* kSignalText =
     " is blocked in Node.js host context. Signals and their handlers belong to Node.js. "
     "Use py.onSignal() in JavaScript, which calls a JavaScript or Python function, or start Python "
-    "with "
-    "signals: \"host\".";
-constexpr const char* kPolicyText =
-    " is blocked in Node.js host context. The sandbox policy denies it.";
+    "with signals: \"host\".";
+constexpr const char* kMultiprocessingText =
+    " multiprocessing and ProcessPoolExecutor work by child processes: use threads "
+    "(ThreadPoolExecutor, asyncio.to_thread), or a child process or Worker that Node.js runs.";
+constexpr const char* kBlockedText = " is blocked in Node.js host context. ";
+constexpr const char* kPolicyText = "The sandbox policy denies it.";
 
 Owned Text(std::string_view text) {
   return Owned(PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
 }
 
-const char* TextOf(Group group) {
-  if (group == Group::kSubprocess) return kProcessText;
-  return group == Group::kSignals ? kSignalText : kPolicyText;
+// The remedy depends on who wanted the process. A name that lies changes the text only.
+bool CalledByMultiprocessing() {
+  constexpr const char* kModules[] = {"multiprocessing.", "concurrent.futures.process"};
+  PyFrameObject* frame = PyEval_GetFrame();
+  Py_XINCREF(frame);
+  bool found = false;
+  while (frame != nullptr && !found) {
+    const Owned globals(PyObject_GetAttrString(reinterpret_cast<PyObject*>(frame), "f_globals"));
+    PyObject* name = globals ? PyDict_GetItemString(globals.get(), "__name__") : nullptr;
+    const char* text =
+        name != nullptr && PyUnicode_Check(name) != 0 ? PyUnicode_AsUTF8(name) : nullptr;
+    for (const char* module : kModules) {
+      found = found || (text != nullptr && std::string_view(text).starts_with(module));
+    }
+    PyFrameObject* back = PyFrame_GetBack(frame);
+    Py_DECREF(frame);
+    frame = back;
+  }
+  Py_XDECREF(frame);
+  PyErr_Clear();
+  return found;
+}
+
+std::string MessageOf(const Event& event, const std::string& why) {
+  const std::string name(event.name);
+  if (!why.empty()) return name + kBlockedText + why;
+  if (event.group == Group::kSignals) return name + kSignalText;
+  if (event.group != Group::kSubprocess) return name + kBlockedText + kPolicyText;
+  return name + kProcessText + (CalledByMultiprocessing() ? kMultiprocessingText : "");
 }
 
 PyObject* SecondBase(Group group) {
@@ -81,12 +111,13 @@ Owned ClassOf(PyObject* second) {
 
 }  // namespace
 
-PyObject* Refuse(EventId event) {
+PyObject* Refuse(EventId event, PyObject* arguments, const std::string& why) {
   const Event& refused = kEvents[event];
+  ReportEvent(event, Reported::kRefused, arguments);
   PyObject* second = SecondBase(refused.group);
   const Owned type = ClassOf(second);
   if (!type) return nullptr;
-  const Owned message = Text(std::string(refused.name) + TextOf(refused.group));
+  const Owned message = Text(MessageOf(refused, why));
   const Owned exception(message ? PyObject_CallOneArg(type.get(), message.get()) : nullptr);
   const Owned name = exception ? Text(refused.name) : Owned();
   if (!name || PyObject_SetAttrString(exception.get(), "event", name.get()) != 0) return nullptr;

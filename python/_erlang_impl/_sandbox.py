@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import _coloop
@@ -36,9 +36,20 @@ def events() -> list[Event]:
     return [Event(*row) for row in _coloop._sandbox_events()]
 
 
-def tighten(deny: Iterable[str]) -> None:
+def tighten(
+    deny: Iterable[str] = (), *, rules: Mapping[str, Mapping[str, Iterable[str]]] | None = None
+) -> None:
     """Denies events or groups from now on, in the whole process. There is no way back.
 
-    Raises ValueError for a name that is no event and no group; then nothing is changed.
+    Rules are those of JavaScript's `sandbox.rules`: `{"write": {"allow": ["/tmp"]}}`. Paths are
+    absolute. Raises ValueError for an unknown name; then nothing is changed.
     """
-    _coloop._sandbox_tighten(list(deny))
+    lines: list[str] = []
+    for rule, lists in (rules or {}).items():
+        if not lists:
+            raise ValueError(f"the rule {rule!r} needs a list: allow, deny or both")
+        for way, patterns in lists.items():
+            if way == "allow":
+                lines.append(f"{rule} allow")
+            lines += [f"{rule} {way} {pattern}" for pattern in patterns]
+    _coloop._sandbox_tighten(list(deny), lines, False)

@@ -26,6 +26,10 @@ const text = (event: string) =>
   `${event} is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. ` +
   "Use node:child_process through a registered function for subprocess management.";
 
+const multiprocessingText =
+  " multiprocessing and ProcessPoolExecutor work by child processes: use threads " +
+  "(ThreadPoolExecutor, asyncio.to_thread), or a child process or Worker that Node.js runs.";
+
 /** The processes whose parent is this one. */
 function children(): string[] {
   return readdirSync("/proc").filter((pid) => {
@@ -69,10 +73,11 @@ describe("refused, and nothing is started", () => {
   ];
 
   test.each(cases)("%s", (code, event) => {
+    const remedy = code.includes("multiprocessing") ? multiprocessingText : "";
     const before = children();
     const marker = path.join(folder, "marker");
     expect(() => py.execSync(code, { marker })).toThrow(
-      expect.objectContaining({ name: "RuntimeError", message: text(event) }),
+      expect.objectContaining({ name: "RuntimeError", message: text(event) + remedy }),
     );
     expect(existsSync(marker)).toBe(false);
     expect(children()).toEqual(before);

@@ -84,24 +84,25 @@ TEST(policy_denials_of_ones_own_wait_for_the_end_of_the_start) {
 TEST(policy_is_tightened_at_once_and_never_loosened) {
   const Policy policy(Options{.allow = {"subprocess"}, .deny = {}});
   EXPECT(!Denied(IdOf("os.fork")));
-  EXPECT(TightenPolicy({"os.fork", "network"}).ok());
+  EXPECT(TightenPolicy(Options{.allow = {}, .deny = {"os.fork", "network"}}).ok());
   EXPECT(Denied(IdOf("os.fork")));
   EXPECT(Denied(IdOf("socket.connect")));
   SealPolicy();
-  EXPECT(TightenPolicy({}).ok());
+  EXPECT(TightenPolicy(Options{}).ok());
   EXPECT(Denied(IdOf("os.fork")));
 }
 
 TEST(policy_refuses_unknown_names_and_then_changes_nothing) {
   const Policy policy(Options{});
-  const Result<void> result = TightenPolicy({"open", "socket.conect"});
+  const Result<void> result =
+      TightenPolicy(Options{.allow = {}, .deny = {"open", "socket.conect"}});
   EXPECT(!result.ok());
   EXPECT(result.error().code == "ERR_COLOOP_POLICY");
   EXPECT(result.error().message.find("near it are: socket.connect") != std::string::npos);
   EXPECT(!Denied(IdOf("open")));
   EXPECT(!SetPolicy(Options{.allow = {"subproces"}, .deny = {}}).ok());
-  EXPECT(!TightenPolicy({std::string("open\0", 5)}).ok());
-  EXPECT(!TightenPolicy({""}).ok());
+  EXPECT(!TightenPolicy(Options{.allow = {}, .deny = {std::string("open\0", 5)}}).ok());
+  EXPECT(!TightenPolicy(Options{.allow = {}, .deny = {""}}).ok());
 }
 
 TEST(policy_of_a_later_environment_is_the_same_or_none) {

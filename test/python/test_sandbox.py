@@ -30,6 +30,10 @@ PROCESS_TEXT = (
     "{} is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. "
     "Use node:child_process through a registered function for subprocess management."
 )
+MULTIPROCESSING_TEXT = (
+    " multiprocessing and ProcessPoolExecutor work by child processes: use threads "
+    "(ThreadPoolExecutor, asyncio.to_thread), or a child process or Worker that Node.js runs."
+)
 SIGNAL_TEXT = (
     "{} is blocked in Node.js host context. Signals and their handlers belong to Node.js. "
     "Use py.onSignal() in JavaScript, which calls a JavaScript or Python function, or start "
@@ -226,19 +230,21 @@ class RefusalCase(unittest.TestCase):
 class TestProcesses(RefusalCase):
     """Each is refused with the documented text, and no process was started."""
 
-    def refuse(self, function: Callable[[str], Any], event: str) -> None:
+    def refuse(self, function: Callable[[str], Any], event: str, text: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             before = children()
             marker = os.path.join(folder, "marker")
-            error = self.assert_refused(lambda: function(f"touch {marker}"), event)
+            error = self.assert_refused(lambda: function(f"touch {marker}"), event, text)
             self.assertIsInstance(error, PermissionError)
             self.assertFalse(os.path.exists(marker))
             self.assertEqual(children(), before)
 
     def test_process_pool(self) -> None:
         before = children()
-        with self.assertRaises(RuntimeError):
+        with self.assertRaises(RuntimeError) as caught:
             submit()
+        self.assertIn("Use node:child_process", str(caught.exception))
+        self.assertTrue(str(caught.exception).endswith(MULTIPROCESSING_TEXT))
         self.assertEqual(children(), before)
 
     def test_original_extension_file(self) -> None:
@@ -328,8 +334,10 @@ for _name, (_function, _event) in PROCESSES.items():
         self: TestProcesses,
         function: Callable[[str], Any] = _function,
         event: str = _event,
+        text: str = PROCESS_TEXT
+        + (MULTIPROCESSING_TEXT if _name.startswith("multiprocessing") else ""),
     ) -> None:
-        self.refuse(function, event)
+        self.refuse(function, event, text)
 
     setattr(TestProcesses, "test_" + re.sub(r"\W+", "_", _name), _case)
 
