@@ -147,7 +147,9 @@ void Tls::SetProtocol(PyObject* value, bool buffered) {
 void Tls::Discard() {
   backlog_.Clear();
   state = State::kUnwrapped;
-  transport.reset();
+  for (Owned* each : {&transport, &incoming_, &outgoing_, &feed_, &take_, &read_, &write_}) {
+    each->reset();
+  }
 }
 
 // Reading
@@ -177,14 +179,15 @@ bool Tls::Received(const Gil& gil, const char* data, std::size_t length) {
 Tls::Got Tls::Decrypt(const Gil&, char* into, std::size_t room, std::size_t* count) {
   const Owned size(PyLong_FromSize_t(direct_ ? room : std::min(room, kRecord)));
   if (!size) return Got::kError;
+  const Owned call = Owned::NewRef(read_.get());  // Python code that runs in it may Discard
   busy_ = true;
   Owned result;
   if (direct_) {
     const SpanOver over(input_.get(), into, room);
     const std::array<PyObject*, 2> arguments = {size.get(), input_.get()};
-    result = Owned(PyObject_Vectorcall(read_.get(), arguments.data(), 2, nullptr));
+    result = Owned(PyObject_Vectorcall(call.get(), arguments.data(), 2, nullptr));
   } else {
-    result = Owned(PyObject_CallOneArg(read_.get(), size.get()));
+    result = Owned(PyObject_CallOneArg(call.get(), size.get()));
   }
   busy_ = false;
   if (!result) return IsAgain() ? Got::kNothing : Got::kError;
@@ -209,6 +212,7 @@ Tls::Got Tls::Fill(const Gil& gil, char* into, std::size_t room, std::size_t* to
     const Got got = Decrypt(gil, into + *total, room - *total, &count);
     if (got != Got::kData) return got;
     *total += count;
+    if (!open()) return Got::kNothing;
     std::size_t left = 0;
     if (!Pending(incoming_.get(), &left)) return Got::kError;
     if (left == 0 && *total < room) return Got::kNothing;
@@ -314,6 +318,7 @@ bool Tls::Write(const Gil& gil, Owned bytes) {
 // The first of what waits. The same bytes again after an `again`, as OpenSSL demands.
 bool Tls::Encrypt(const Gil&, bool* again) {
   const Owned chunk = backlog_.First();
+  const Owned call = Owned::NewRef(write_.get());
   iovec vector{};
   backlog_.Fill(&vector, 1);
   const auto* data = static_cast<const char*>(vector.iov_base);
@@ -322,10 +327,10 @@ bool Tls::Encrypt(const Gil&, bool* again) {
   Owned result;
   if (direct_) {
     const SpanOver over(output_.get(), data, length);
-    result = Owned(PyObject_CallOneArg(write_.get(), output_.get()));
+    result = Owned(PyObject_CallOneArg(call.get(), output_.get()));
   } else {
     const Owned bytes(PyBytes_FromStringAndSize(data, static_cast<Py_ssize_t>(length)));
-    if (bytes) result = Owned(PyObject_CallOneArg(write_.get(), bytes.get()));
+    if (bytes) result = Owned(PyObject_CallOneArg(call.get(), bytes.get()));
   }
   busy_ = false;
   if (!result) {
@@ -350,7 +355,7 @@ bool Tls::Push(const Gil& gil) {
 }
 
 bool Tls::SendOutgoing(const Gil&, bool even_if_paused) {
-  if (!transport || (writing_paused && !even_if_paused)) return true;
+  if (!take_ || !transport || (writing_paused && !even_if_paused)) return true;
   const Owned bytes(PyObject_CallNoArgs(take_.get()));
   if (!bytes) return false;
   if (PyBytes_GET_SIZE(bytes.get()) == 0) return true;
@@ -412,9 +417,7 @@ int Tls::Traverse(int (*visit)(PyObject*, void*), void* argument) const {
 
 void Tls::ClearReferences() {
   Discard();
-  for (Owned* each : {&protocol, &incoming_, &outgoing_, &feed_, &take_, &read_, &write_}) {
-    each->reset();
-  }
+  protocol.reset();
 }
 
 }  // namespace coloop::io

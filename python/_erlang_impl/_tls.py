@@ -68,10 +68,8 @@ class TlsTransport(_coloop.Tls):
         "_eof_received",
         "_handshake_start",
         "_handshake_timeout",
-        "_incoming",
         "_info",
         "_on_failure",
-        "_outgoing",
         "_progress",
         "_shutdown_timeout",
         "_ssl_object",
@@ -111,16 +109,15 @@ class TlsTransport(_coloop.Tls):
         self._eof_received = False
         self._timer: asyncio.TimerHandle | None = None
         self._handshake_start = 0.0
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._ssl_object = context.wrap_bio(
-            self._incoming,
-            self._outgoing,
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl_object: Any = context.wrap_bio(
+            incoming,
+            outgoing,
             server_side=server_side,
             server_hostname=(server_hostname or None) if not server_side else None,
         )
         self.set_protocol(protocol)
-        self._open(self._ssl_object, self._incoming, self._outgoing)
+        self._open(self._ssl_object, incoming, outgoing)
         self._read_high_water, self._read_low_water = _limits(None, None, _READ_HIGH_WATER)
         self._high_water, self._low_water = _limits(None, None, _WRITE_HIGH_WATER)
 
@@ -139,7 +136,7 @@ class TlsTransport(_coloop.Tls):
         return self
 
     @property
-    def _sslobj(self) -> ssl.SSLObject:
+    def _sslobj(self) -> ssl.SSLObject | None:
         return self._ssl_object
 
     # Transport
@@ -190,6 +187,7 @@ class TlsTransport(_coloop.Tls):
         """What was written is sent, then close_notify; the peer has ssl_shutdown_timeout for its
         own."""
         if self._closed:
+            self._info = {}  # as asyncio's, a second time it lets go of what it knows
             return
         self._closed = True
         if self._state == _HANDSHAKE:
@@ -252,7 +250,7 @@ class TlsTransport(_coloop.Tls):
         self._closed = True
         handshaking = self._state == _HANDSHAKE
         self._discard()
-        self._outgoing.read()
+        self._ssl_object = None
         if self._progress in (_MADE, _EOF) and not handshaking:
             self._progress = _LOST
             self._loop.call_soon(self._protocol.connection_lost, exc)
