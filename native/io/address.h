@@ -21,4 +21,10 @@ struct Address {
 // Null with an exception set.
 [[nodiscard]] interp::Owned ToPython(const interp::Gil& gil, const Address& address);
 
+// The address of a family that such an object stands for, if it is in numbers and of exactly the
+// types that ToPython makes. False, without an exception, for any other: that is the socket
+// module's to look up, or to refuse.
+[[nodiscard]] bool FromPython(const interp::Gil& gil, int family, _object* object,
+                              Address* address);
+
 }  // namespace coloop::io

@@ -4,6 +4,7 @@
 
 #include "interp/gil.h"
 #include "io/acceptor.h"
+#include "io/datagram_type.h"
 #include "io/names.h"
 #include "io/pipe_type.h"
 #include "io/socket_channel.h"
@@ -25,6 +26,8 @@ bool InitNames(const interp::Gil&) {
       {&names.connection_made, "connection_made"},
       {&names.connection_lost, "connection_lost"},
       {&names.data_received, "data_received"},
+      {&names.datagram_received, "datagram_received"},
+      {&names.error_received, "error_received"},
       {&names.eof_received, "eof_received"},
       {&names.get_buffer, "get_buffer"},
       {&names.buffer_updated, "buffer_updated"},
@@ -40,6 +43,7 @@ bool InitNames(const interp::Gil&) {
       {&names.set_result, "set_result"},
       {&names.set_exception, "set_exception"},
       {&names.fileno, "fileno"},
+      {&names.sendto, "sendto"},
       {&names.fail_empty_waiter, "_fail_empty_waiter"},
   };
   for (const auto& each : all) {
@@ -54,8 +58,8 @@ const MethodNames& Names() { return names; }
 
 bool AddToModule(const interp::Gil& gil, PyObject* module) {
   return InitNames(gil) && InitSpan(gil) && AddStreamType(gil, module) &&
-         AddTlsType(gil, module) && AddPipeTypes(gil, module) &&
-         AddAcceptorType(gil, module) && AddSocketFunctions(gil, module);
+         AddTlsType(gil, module) && AddPipeTypes(gil, module) && AddAcceptorType(gil, module) &&
+         AddDatagramType(gil, module) && AddSocketFunctions(gil, module);
 }
 
 }  // namespace coloop::io

@@ -13,6 +13,8 @@ struct MethodNames {
   _object* connection_made;
   _object* connection_lost;
   _object* data_received;
+  _object* datagram_received;
+  _object* error_received;
   _object* eof_received;
   _object* get_buffer;
   _object* buffer_updated;
@@ -28,6 +30,7 @@ struct MethodNames {
   _object* set_result;
   _object* set_exception;
   _object* fileno;
+  _object* sendto;
   _object* fail_empty_waiter;
   _object* minus_one;  // what get_buffer is called with
 };

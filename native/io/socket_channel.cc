@@ -14,6 +14,7 @@
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "io/names.h"
+#include "io/transport.h"
 #include "loop/channel.h"
 #include "loop/loop.h"
 
@@ -25,12 +26,6 @@ using interp::Owned;
 namespace {
 
 PyTypeObject* channel_type = nullptr;
-
-// As for stream transports: after a large read the next one goes straight into its object.
-constexpr std::size_t kManyBytes = std::size_t{32} * 1024;
-constexpr std::size_t kDirectBytes = std::size_t{112} * 1024;
-
-bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 // A buffer of the user's, held while an operation is under way.
 class Buffer {

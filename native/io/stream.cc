@@ -14,8 +14,8 @@
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "io/names.h"
+#include "io/transport.h"
 #include "loop/channel.h"
-#include "loop/handle.h"
 #include "loop/loop.h"
 
 namespace coloop::io {
@@ -25,18 +25,9 @@ using interp::Owned;
 
 namespace {
 
-// A read that brings this much is followed by one straight into the bytes object: below glibc's
-// threshold for mmap, so that its memory is used again.
-constexpr std::size_t kManyBytes = std::size_t{32} * 1024;
-constexpr std::size_t kDirectBytes = std::size_t{112} * 1024;
 // Writes that wait for the end of their callback; more than this goes out at once.
 constexpr std::size_t kMaxDeferred = std::size_t{64} * 1024;
 constexpr std::size_t kVectors = 64;
-
-bool Leaves() {
-  return PyErr_ExceptionMatches(PyExc_SystemExit) != 0 ||
-         PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
-}
 
 ssize_t Receive(int fd, bool pipe, void* into, std::size_t room) {
   return pipe ? read(fd, into, room) : recv(fd, into, room, MSG_DONTWAIT);
@@ -52,8 +43,6 @@ ssize_t SendVectors(int fd, bool pipe, iovec* vectors, std::size_t count) {
   return sendmsg(fd, &message, kFlags);
 }
 
-bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
-
 }  // namespace
 
 Stream::Stream(PyObject* transport, PyObject* loop, loop::Loop& native, int descriptor,
@@ -64,29 +53,15 @@ Stream::Stream(PyObject* transport, PyObject* loop, loop::Loop& native, int desc
       loop_(native),
       medium_(medium) {}
 
-bool Stream::CallSoon(const Gil& gil, Owned callback, PyObject* argument) {
-  if (!callback) return false;
-  Owned handle =
-      loop::MakeHandle(gil, loop_, callback.get(), &argument, argument != nullptr ? 1 : 0, nullptr);
-  if (!handle) return false;
-  loop_.CallSoon(std::move(handle));
-  return true;
-}
-
 bool Stream::CallLater(const Gil& gil, const char* method, PyObject* argument) {
-  return CallSoon(gil, Owned(PyObject_GetAttrString(object(), method)), argument);
+  return CallSoon(gil, loop_, Owned(PyObject_GetAttrString(object(), method)), argument);
 }
 
 bool Stream::Start(const Gil& gil, PyObject* waiter) {
-  if (loop_.closed) {
-    PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
-    return false;
-  }
   context_ = Owned(PyContext_CopyCurrent());
-  if (!context_ ||
-      !CallSoon(gil, Owned(PyObject_GetAttr(protocol.get(), Names().connection_made)), object())) {
-    return false;
-  }
+  if (!context_) return false;
+  const Owned made(PyObject_GetAttr(protocol.get(), Names().connection_made));
+  if (!CallSoon(gil, loop_, made, object())) return false;
   starting_ = true;
   loop_.Queue(*this);
   return waiter == nullptr || CallLater(gil, "_wake_waiter", waiter);
@@ -142,10 +117,7 @@ bool Stream::Flush(const Gil& gil) { return lost || SendPending(gil); }
 
 // The exception that is set ends the transport, as asyncio's _fatal_error.
 bool Stream::Fail(const Gil& gil, const char* message) {
-  if (Leaves()) return false;
-  const Owned exception = interp::TakeException(gil);
-  const Owned done(PyObject_CallMethod(object(), "_fatal_error", "Os", exception.get(), message));
-  return static_cast<bool>(done);
+  return FailTransport(gil, object(), message);
 }
 
 bool Stream::Log(const Gil&, const char* format) {
@@ -273,7 +245,7 @@ bool Stream::OnPipeEof(const Gil& gil) {
   closing = true;
   ++lost_writes;
   Detach();
-  return CallSoon(gil, Owned(PyObject_GetAttr(protocol.get(), Names().eof_received)), nullptr) &&
+  return CallSoon(gil, loop_, Owned(PyObject_GetAttr(protocol.get(), Names().eof_received)), nullptr) &&
          CallLater(gil, "_call_connection_lost", Py_None);
 }
 
@@ -374,27 +346,13 @@ bool Stream::WriteReady(const Gil& gil) {
 bool Stream::MaybePause(const Gil& gil) {
   if (protocol_paused || !protocol || buffer_.size() <= high_water) return true;
   protocol_paused = true;
-  const Owned to = Owned::NewRef(protocol.get());
-  const Owned done(PyObject_CallMethodNoArgs(to.get(), Names().pause_writing));
-  if (done) return true;
-  if (Leaves()) return false;
-  const Owned exception = interp::TakeException(gil);
-  const Owned told(PyObject_CallMethod(object(), "_flow_control_failed", "sO",
-                                       "protocol.pause_writing() failed", exception.get()));
-  return static_cast<bool>(told);
+  return TellOfFlow(gil, object(), protocol, Names().pause_writing);
 }
 
 bool Stream::MaybeResume(const Gil& gil) {
   if (!protocol_paused || !protocol || buffer_.size() > low_water) return true;
   protocol_paused = false;
-  const Owned to = Owned::NewRef(protocol.get());
-  const Owned done(PyObject_CallMethodNoArgs(to.get(), Names().resume_writing));
-  if (done) return true;
-  if (Leaves()) return false;
-  const Owned exception = interp::TakeException(gil);
-  const Owned told(PyObject_CallMethod(object(), "_flow_control_failed", "sO",
-                                       "protocol.resume_writing() failed", exception.get()));
-  return static_cast<bool>(told);
+  return TellOfFlow(gil, object(), protocol, Names().resume_writing);
 }
 
 bool Stream::WriteEof(const Gil& gil) {

@@ -96,7 +96,6 @@ class Stream final : public loop::Channel {
   [[nodiscard]] bool OnEof(const interp::Gil& gil);
   [[nodiscard]] bool OnPipeEof(const interp::Gil& gil);
   [[nodiscard]] bool OnReaderGone(const interp::Gil& gil);
-  [[nodiscard]] bool CallSoon(const interp::Gil& gil, interp::Owned callback, _object* argument);
   [[nodiscard]] bool LogPeerClosed(const interp::Gil& gil);
   [[nodiscard]] bool WriteReady(const interp::Gil& gil);
   [[nodiscard]] bool Send(const interp::Gil& gil);

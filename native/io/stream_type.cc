@@ -16,6 +16,7 @@
 #include "io/stream.h"
 #include "io/stream_object.h"
 #include "io/tls_type.h"
+#include "io/transport.h"
 #include "loop/loop.h"
 
 namespace coloop::io {
@@ -110,9 +111,6 @@ bool MayWrite(const Stream& stream, const char* method) {
   }
   return true;
 }
-
-// After the connection was lost: counted, and said once it becomes a habit.
-constexpr long kLogLostWrites = 5;  // asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES
 
 PyObject* CountLostWrite(PyObject* self, Stream& stream) {
   if (stream.lost_writes++ < kLogLostWrites) Py_RETURN_NONE;

@@ -25,7 +25,7 @@ import _coloop
 from ._metrics import Metrics
 from ._pipe import ReadPipeTransport, WritePipeTransport
 from ._tls_loop import TlsLoop
-from ._transport import StreamTransport
+from ._transport import DatagramTransport, StreamTransport
 
 _T = TypeVar("_T")
 
@@ -39,6 +39,8 @@ _DRIVEN_BY_NODE = (
     "this loop is driven by Node.js: it runs whenever JavaScript does. Await the coroutine in an "
     "async function that JavaScript calls, or run it with coloop.run() on a loop of its own"
 )
+_DATAGRAM_FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+
 _NO_SIGNALS = (
     "signals are handled by Node.js: use py.onSignal() in JavaScript, which calls a JavaScript or "
     'Python function, or start Python with signals: "host" and use signal.signal()'
@@ -313,11 +315,25 @@ class ErlangEventLoop(_coloop.Loop, TlsLoop, asyncio.SelectorEventLoop):
     ) -> WritePipeTransport:
         return WritePipeTransport(self, pipe, protocol, waiter, extra)
 
+    def _make_datagram_transport(
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> Any:
+        if type(sock) is not socket.socket or sock.family not in _DATAGRAM_FAMILIES:
+            inherited: Any = super()
+            return inherited._make_datagram_transport(sock, protocol, address, waiter, extra)
+        self._ensure_fd_no_transport(sock)
+        return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
     def _ensure_fd_no_transport(self, fd: Any) -> None:
         transport = self._channel(_descriptor(fd))
-        if not isinstance(transport, StreamTransport):
+        if not isinstance(transport, (StreamTransport, DatagramTransport)):
             inherited: Any = super()
-            inherited._ensure_fd_no_transport(fd)  # datagrams and pipes are asyncio's
+            inherited._ensure_fd_no_transport(fd)  # asyncio's own
         elif transport not in self._lent and not transport.is_closing():
             raise RuntimeError(f"File descriptor {fd!r} is used by transport {transport!r}")
 

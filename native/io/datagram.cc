@@ -1,0 +1,455 @@
+#include "io/datagram.h"
+
+#include <Python.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "interp/error.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
+#include "io/address.h"
+#include "io/address_cache.h"
+#include "io/names.h"
+#include "io/transport.h"
+#include "loop/channel.h"
+#include "loop/loop.h"
+
+namespace coloop::io {
+
+using interp::Gil;
+using interp::Owned;
+
+namespace {
+
+// What asyncio counts for each datagram that waits, besides its bytes.
+constexpr std::size_t kHeader = PY_VERSION_HEX >= 0x030D0000 ? 8 : 0;
+
+std::size_t SizeOf(const Owned& bytes) {
+  return static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get())) + kHeader;
+}
+
+class ContextScope {
+ public:
+  explicit ContextScope(const Owned& context) : context_(Owned::NewRef(context.get())) {}
+
+  [[nodiscard]] bool Enter() const { return PyContext_Enter(context_.get()) == 0; }
+  // `done` of what ran in it, with the exception set if that is false.
+  [[nodiscard]] bool Exit(const Gil& gil, bool done) const {
+    if (done) return PyContext_Exit(context_.get()) == 0;
+    const Owned exception = interp::TakeException(gil);
+    if (PyContext_Exit(context_.get()) != 0) PyErr_Clear();
+    interp::RaiseException(gil, exception.get());
+    return false;
+  }
+
+ private:
+  Owned context_;
+};
+
+}  // namespace
+
+Datagram::Datagram(PyObject* transport, PyObject* loop, loop::Loop& native, int descriptor)
+    : Channel(transport),
+      fd(descriptor),
+      loop_object(Owned::NewRef(loop)),
+      loop_(native),
+      family_(Address::OfSocket(descriptor).storage.ss_family),
+      connected_(Address::OfPeer(descriptor).length > 0) {}
+
+bool Datagram::CallLater(const Gil& gil, const char* method, PyObject* argument) {
+  return CallSoon(gil, loop_, Owned(PyObject_GetAttrString(object(), method)), argument);
+}
+
+bool Datagram::Start(const Gil& gil, PyObject* waiter, bool named) {
+  named_ = named;
+  context_ = Owned(PyContext_CopyCurrent());
+  if (!context_) return false;
+  const Owned made(PyObject_GetAttr(protocol.get(), Names().connection_made));
+  if (!CallSoon(gil, loop_, made, object())) return false;
+  starting_ = true;
+  loop_.Queue(*this);
+  return waiter == nullptr || CallLater(gil, "_wake_waiter", waiter);
+}
+
+// Reading starts when connection_made has been called.
+bool Datagram::Begin(const Gil&) {
+  starting_ = false;
+  if (lost_writes > 0) return true;
+  if (!loop_.Attach(fd, *this)) {
+    PyErr_SetFromErrno(PyExc_OSError);
+    return false;
+  }
+  attached_ = true;
+  // What was sent before that and found no room.
+  if (blocked_) loop_.WatchWritable(fd, true);
+  return true;
+}
+
+void Datagram::Detach() {
+  if (!attached_) return;
+  attached_ = false;
+  loop_.Detach(fd, *this, true);
+}
+
+void Datagram::Note(unsigned events) {
+  if ((events & kReadable) != 0) readable_ = true;
+  if ((events & kWritable) != 0) writable_ = true;
+  if ((events & kHungUp) != 0) {
+    failed_ = true;
+    readable_ = true;
+  }
+}
+
+bool Datagram::Run(const Gil& gil) {
+  if (starting_) return Begin(gil);
+  if (!protocol) return true;  // the garbage collector took it
+  if (readable_ || count_ > 0) {
+    const ContextScope scope(context_);
+    if (!scope.Enter()) return false;
+    if (!scope.Exit(gil, ReadReady(gil))) {
+      if (writable_) loop_.Queue(*this);
+      return false;
+    }
+  }
+  if (!std::exchange(writable_, false) || !blocked_) return true;
+  const ContextScope scope(send_context_);
+  return scope.Enter() && scope.Exit(gil, SendReady(gil));
+}
+
+bool Datagram::Log(const Gil&, const char* format) {
+  if (!loop_.debug) return true;
+  const Owned logged(PyObject_CallMethod(object(), "_log", "s", format));
+  return static_cast<bool>(logged);
+}
+
+// The exception that is set, an OSError, is for the protocol.
+bool Datagram::TellError(const Gil& gil) {
+  const Owned exception = interp::TakeException(gil);
+  if (!protocol) return true;
+  const Owned to = Owned::NewRef(protocol.get());
+  const Owned done(PyObject_CallMethodOneArg(to.get(), Names().error_received, exception.get()));
+  return static_cast<bool>(done);
+}
+
+// Reading
+
+bool Datagram::ReadReady(const Gil& gil) {
+  if (!is_reading()) return true;
+  bool done = count_ > 0 || Receive(gil);
+  if (done) done = Deliver(gil);
+  // One batch a turn: others have theirs.
+  if ((readable_ || count_ > 0) && is_reading()) loop_.Queue(*this);
+  return done;
+}
+
+bool Datagram::Receive(const Gil& gil) {
+  const std::size_t slots = family_ == AF_UNIX ? 1 : kBatch;
+  const std::size_t room = loop::Loop::kScratchSize / slots;
+  std::array<mmsghdr, kBatch> messages;
+  std::array<iovec, kBatch> vectors;
+  std::array<sockaddr_storage, kBatch> names;
+  for (std::size_t i = 0; i < slots; ++i) {
+    vectors[i] = iovec{loop_.Scratch() + i * room, room};
+    messages[i] = mmsghdr{};
+    messages[i].msg_hdr.msg_name = &names[i];
+    messages[i].msg_hdr.msg_namelen = sizeof(names[i]);
+    messages[i].msg_hdr.msg_iov = &vectors[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
+  const int result =
+      recvmmsg(fd, messages.data(), static_cast<unsigned>(slots), MSG_DONTWAIT, nullptr);
+  if (result < 0) return ReadFailed(gil, errno);
+  const auto got = static_cast<std::size_t>(result);
+  // Edge-triggered: nothing is left, and news comes as an event. But an error ends a batch, too.
+  if (got < slots && !failed_) readable_ = false;
+  if (peers_ == nullptr) peers_ = std::make_unique<AddressCache>();
+  first_ = 0;
+  for (std::size_t i = 0; i < got; ++i) {
+    inbox_[i].data = Owned(PyBytes_FromStringAndSize(static_cast<const char*>(vectors[i].iov_base),
+                                                     static_cast<Py_ssize_t>(messages[i].msg_len)));
+    inbox_[i].address = peers_->ToPython(gil, names[i], messages[i].msg_hdr.msg_namelen);
+    if (!inbox_[i].data || !inbox_[i].address) {
+      return FailTransport(gil, object(), "Fatal read error on datagram transport");
+    }
+    ++count_;
+  }
+  return true;
+}
+
+bool Datagram::ReadFailed(const Gil& gil, int error) {
+  if (error == EINTR) return true;
+  // After any other error there may be more to read; but not from what is no socket any more.
+  if (WouldBlock(error) || error == EBADF || error == ENOTSOCK) {
+    readable_ = false;
+    failed_ = false;
+    if (WouldBlock(error)) return true;
+  }
+  errno = error;
+  PyErr_SetFromErrno(PyExc_OSError);
+  return TellError(gil);
+}
+
+bool Datagram::Deliver(const Gil&) {
+  while (count_ > 0 && is_reading() && protocol) {
+    const Item item = std::move(inbox_[first_++]);
+    --count_;
+    const Owned to = Owned::NewRef(protocol.get());
+    PyObject* arguments[] = {to.get(), item.data.get(), item.address.get()};
+    const Owned done(PyObject_VectorcallMethod(Names().datagram_received, arguments,
+                                               3 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+    if (!done) return false;
+  }
+  return true;
+}
+
+// What has come and will not be read.
+void Datagram::ClearInbox() {
+  for (; count_ > 0; --count_) {
+    const Item dropped = std::move(inbox_[first_++]);
+  }
+}
+
+bool Datagram::PauseReading(const Gil& gil) {
+  if (!is_reading()) return true;
+  paused = true;
+  return Log(gil, "%r pauses reading");
+}
+
+bool Datagram::ResumeReading(const Gil& gil) {
+  if (closing || !paused) return true;
+  paused = false;
+  // What came meanwhile was noted; what a full batch left behind is there without an event.
+  if ((readable_ || count_ > 0) && attached_) loop_.Queue(*this);
+  return Log(gil, "%r resumes reading");
+}
+
+// Writing
+
+bool Datagram::SendTo(const Gil& gil, PyObject* data, PyObject* to) {
+  if (address) {
+    const int same = to == Py_None ? 1 : PyObject_RichCompareBool(to, address.get(), Py_EQ);
+    if (same < 0) return false;
+    if (same == 0) {
+      PyErr_Format(PyExc_ValueError, "Invalid address: must be None or %S", address.get());
+      return false;
+    }
+    to = address.get();
+  }
+  if (lost_writes > 0 && (address || lost)) return CountLostWrite(gil);
+  if (buffer_.empty()) {
+    switch (Send(gil, data, to)) {
+      case Sent::kDone:
+      case Sent::kTold:
+        return true;
+      case Sent::kRaised:
+        return false;
+      case Sent::kWouldBlock:
+        break;
+    }
+    if (lost_writes > 0 && lost) return true;
+    if (!Block(gil, to)) return false;
+  }
+  Owned bytes = PyBytes_CheckExact(data) ? Owned::NewRef(data) : Owned(PyBytes_FromObject(data));
+  if (!bytes) return false;
+  pending_ += SizeOf(bytes);
+  buffer_.push_back(Item{std::move(bytes), Owned::NewRef(to)});
+  return MaybePause(gil);
+}
+
+bool Datagram::CountLostWrite(const Gil&) {
+  if (lost_writes++ < kLogLostWrites) return true;
+  const Owned done(PyObject_CallMethod(object(), "_warn_lost_write", nullptr));
+  return static_cast<bool>(done);
+}
+
+bool Datagram::GoesToPeer(const PyObject* to) const {
+  return named_ || (connected_ && to == Py_None);
+}
+
+Datagram::Sent Datagram::Send(const Gil& gil, PyObject* data, PyObject* to) {
+  const bool to_peer = GoesToPeer(to);
+  if (!to_peer) {
+    const bool known = FindTarget(gil, to);
+    if (!known) return SendByModule(gil, data, to);
+    if (PySys_Audit("socket.sendto", "OO", socket ? socket.get() : Py_None, to) != 0) {
+      return SendFailed(gil);
+    }
+  }
+  Py_buffer view;
+  if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) != 0) return SendFailed(gil);
+  const auto* target = reinterpret_cast<const sockaddr*>(&target_.storage);
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  ssize_t sent = -1;
+  do {
+    sent = sendto(fd, view.buf, static_cast<std::size_t>(view.len), kFlags,
+                  to_peer ? nullptr : target, to_peer ? 0 : target_.length);
+  } while (sent < 0 && errno == EINTR);
+  const int error = errno;
+  PyBuffer_Release(&view);
+  if (sent >= 0) return Sent::kDone;
+  if (WouldBlock(error)) return Sent::kWouldBlock;
+  errno = error;
+  PyErr_SetFromErrno(PyExc_OSError);
+  return SendFailed(gil);
+}
+
+// Names, and what is to be refused.
+Datagram::Sent Datagram::SendByModule(const Gil& gil, PyObject* data, PyObject* to) {
+  const Owned from = Owned::NewRef(socket ? socket.get() : Py_None);
+  const Owned sent(PyObject_CallMethodObjArgs(from.get(), Names().sendto, data, to, nullptr));
+  return sent ? Sent::kDone : SendFailed(gil);
+}
+
+Datagram::Sent Datagram::SendFailed(const Gil& gil) {
+  if (PyErr_ExceptionMatches(PyExc_BlockingIOError) != 0 ||
+      PyErr_ExceptionMatches(PyExc_InterruptedError) != 0) {
+    PyErr_Clear();
+    return Sent::kWouldBlock;
+  }
+  const bool told = PyErr_ExceptionMatches(PyExc_OSError) != 0
+                        ? TellError(gil)
+                        : FailTransport(gil, object(), "Fatal write error on datagram transport");
+  return told ? Sent::kTold : Sent::kRaised;
+}
+
+// Sets target_, if the object is an address in numbers.
+bool Datagram::FindTarget(const Gil& gil, PyObject* to) {
+  if (to == target_object_.get()) return true;
+  const bool found =
+      (peers_ != nullptr && peers_->Find(to, &target_)) || FromPython(gil, family_, to, &target_);
+  target_object_ = found ? Owned::NewRef(to) : Owned();
+  return found;
+}
+
+// Waits until there is room for what did not find any.
+bool Datagram::Block(const Gil&, const PyObject* to) {
+  blocked_ = true;
+  // A UNIX socket is writable whoever it has written to, but for a peer.
+  if (family_ == AF_UNIX && !GoesToPeer(to)) {
+    const Owned waits(PyObject_CallMethod(object(), "_send_later", nullptr));
+    return static_cast<bool>(waits);
+  }
+  if (!send_context_) send_context_ = Owned(PyContext_CopyCurrent());
+  if (!send_context_) return false;
+  if (attached_) loop_.WatchWritable(fd, true);
+  return true;
+}
+
+bool Datagram::SendReady(const Gil& gil) {
+  if (!blocked_ || lost_writes > 0) return true;
+  blocked_ = false;
+  while (!buffer_.empty()) {
+    Item item = std::move(buffer_.front());
+    buffer_.pop_front();
+    const Sent sent = Send(gil, item.data.get(), item.address.get());
+    if (lost_writes > 0) return sent != Sent::kRaised;
+    if (sent == Sent::kWouldBlock) {
+      const bool waits = Block(gil, item.address.get());
+      buffer_.push_front(std::move(item));
+      if (!waits) return false;
+      break;
+    }
+    pending_ -= SizeOf(item.data);
+    if (sent == Sent::kDone) continue;
+    // asyncio goes on in the next turn.
+    blocked_ = true;
+    writable_ = true;
+    loop_.Queue(*this);
+    return sent == Sent::kTold;
+  }
+  if (!MaybeResume(gil)) return false;  // may send more
+  if (lost_writes > 0 || !buffer_.empty()) return true;
+  send_context_.reset();
+  if (attached_) loop_.WatchWritable(fd, false);
+  return !closing || LoseConnection(gil, Py_None);
+}
+
+bool Datagram::MaybePause(const Gil& gil) {
+  if (protocol_paused || !protocol || pending_ <= high_water) return true;
+  protocol_paused = true;
+  return TellOfFlow(gil, object(), protocol, Names().pause_writing);
+}
+
+bool Datagram::MaybeResume(const Gil& gil) {
+  if (!protocol_paused || !protocol || pending_ > low_water) return true;
+  protocol_paused = false;
+  return TellOfFlow(gil, object(), protocol, Names().resume_writing);
+}
+
+// Closing
+
+bool Datagram::Close(const Gil& gil) {
+  if (closing) return true;
+  closing = true;
+  ClearInbox();
+  if (!buffer_.empty()) return true;
+  ++lost_writes;
+  Detach();
+  return CallLater(gil, "_call_connection_lost", Py_None);
+}
+
+bool Datagram::ForceClose(const Gil& gil, PyObject* exception) {
+  if (lost_writes > 0) return true;
+  closing = true;
+  ++lost_writes;
+  ClearInbox();
+  buffer_.clear();
+  pending_ = 0;
+  Detach();
+  return CallLater(gil, "_call_connection_lost", exception);
+}
+
+Owned Datagram::TakeSocket() {
+  Detach();
+  fd = -1;
+  return std::move(socket);
+}
+
+bool Datagram::LoseConnection(const Gil& gil, PyObject* exception) {
+  if (lost) return true;
+  lost = true;
+  lost_writes = std::max(lost_writes, 1L);
+  Owned called = Owned::NewRef(Py_None);
+  if (protocol) {
+    const Owned to = Owned::NewRef(protocol.get());
+    called = Owned(PyObject_CallMethodOneArg(to.get(), Names().connection_lost, exception));
+  }
+  const Owned raised = called ? Owned() : interp::TakeException(gil);
+  const Owned socket_object = TakeSocket();
+  const Owned last_protocol = std::move(protocol);
+  Owned closed = Owned::NewRef(Py_None);
+  if (socket_object) {
+    closed = Owned(PyObject_CallMethodNoArgs(socket_object.get(), Names().close));
+  }
+  if (!raised) return static_cast<bool>(closed);
+  if (!closed) PyErr_Clear();
+  interp::RaiseException(gil, raised.get());
+  return false;
+}
+
+int Datagram::Traverse(int (*visit)(PyObject*, void*), void* argument) const {
+  const auto each = [visit, argument](const Owned& object) {
+    return object ? visit(object.get(), argument) : 0;
+  };
+  for (const Owned* object :
+       {&loop_object, &protocol, &socket, &address, &context_, &send_context_}) {
+    const int result = each(*object);
+    if (result != 0) return result;
+  }
+  for (const Item& item : buffer_) {
+    const int result = each(item.address);
+    if (result != 0) return result;
+  }
+  return 0;
+}
+
+void Datagram::ClearReferences() { protocol.reset(); }
+
+}  // namespace coloop::io
