@@ -31,6 +31,17 @@ namespace {
 // What asyncio counts for each datagram that waits, besides its bytes.
 constexpr std::size_t kHeader = PY_VERSION_HEX >= 0x030D0000 ? 8 : 0;
 
+// Room for one UDP datagram, which is never longer than 64 KiB; a little more, so that the
+// beginnings of several do not fall on the same lines of the cache.
+constexpr std::size_t kSlot = std::size_t{65} * 1024 + 64;
+
+// Where a batch is received: of the thread, as it is empty again before any Python runs. What is
+// never written to is never more than addresses.
+char* BatchScratch(std::size_t slots) {
+  thread_local const std::unique_ptr<char[]> scratch(new char[slots * kSlot]);
+  return scratch.get();
+}
+
 std::size_t SizeOf(const Owned& bytes) {
   return static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get())) + kHeader;
 }
@@ -150,13 +161,16 @@ bool Datagram::ReadReady(const Gil& gil) {
 }
 
 bool Datagram::Receive(const Gil& gil) {
-  const std::size_t slots = family_ == AF_UNIX ? 1 : kBatch;
-  const std::size_t room = loop::Loop::kScratchSize / slots;
+  // A UNIX datagram may be as long as asyncio's max_size: one at a time, in the loop's scratch.
+  const bool one = family_ == AF_UNIX;
+  const std::size_t slots = one ? 1 : kBatch;
+  const std::size_t room = one ? loop::Loop::kScratchSize : kSlot;
+  char* scratch = one ? loop_.Scratch() : BatchScratch(kBatch);
   std::array<mmsghdr, kBatch> messages;
   std::array<iovec, kBatch> vectors;
   std::array<sockaddr_storage, kBatch> names;
   for (std::size_t i = 0; i < slots; ++i) {
-    vectors[i] = iovec{loop_.Scratch() + i * room, room};
+    vectors[i] = iovec{scratch + i * room, room};
     messages[i] = mmsghdr{};
     messages[i].msg_hdr.msg_name = &names[i];
     messages[i].msg_hdr.msg_namelen = sizeof(names[i]);

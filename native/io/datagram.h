@@ -79,9 +79,7 @@ class Datagram final : public loop::Channel {
     interp::Owned address;  // where from or to
   };
 
-  // A UDP datagram is never longer than this; one of another kind may fill all the scratch.
-  static constexpr std::size_t kMostBytes = std::size_t{64} * 1024;
-  static constexpr std::size_t kBatch = loop::Loop::kScratchSize / kMostBytes;
+  static constexpr std::size_t kBatch = 16;
 
   [[nodiscard]] bool Begin(const interp::Gil& gil);
   [[nodiscard]] bool ReadReady(const interp::Gil& gil);
