@@ -7,6 +7,7 @@
 #include "io/datagram_type.h"
 #include "io/names.h"
 #include "io/pipe_type.h"
+#include "io/resolver.h"
 #include "io/socket_channel.h"
 #include "io/span.h"
 #include "io/stream_type.h"
@@ -59,7 +60,8 @@ const MethodNames& Names() { return names; }
 bool AddToModule(const interp::Gil& gil, PyObject* module) {
   return InitNames(gil) && InitSpan(gil) && AddStreamType(gil, module) &&
          AddTlsType(gil, module) && AddPipeTypes(gil, module) && AddAcceptorType(gil, module) &&
-         AddDatagramType(gil, module) && AddSocketFunctions(gil, module);
+         AddDatagramType(gil, module) && AddSocketFunctions(gil, module) &&
+         AddResolver(gil, module);
 }
 
 }  // namespace coloop::io

@@ -14,6 +14,7 @@
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "io/names.h"
+#include "io/socket_operation.h"
 #include "io/transport.h"
 #include "loop/channel.h"
 #include "loop/loop.h"
@@ -46,44 +47,6 @@ class Buffer {
 
  private:
   Py_buffer view_{};
-};
-
-struct Readiness {
-  bool drained = false;  // there is nothing more to read, or no room to write
-  bool many = false;     // the last read brought much
-};
-
-// One sock_* call: what it does each time its socket may be ready.
-class Operation {
- public:
-  enum class State { kWaits, kDone, kFailed };
-
-  Operation() = default;
-  Operation(const Operation&) = delete;
-  Operation& operator=(const Operation&) = delete;
-  virtual ~Operation() = default;
-
-  // kFailed with an exception set.
-  [[nodiscard]] virtual State Try(loop::Loop& loop, int fd, Readiness* readiness) = 0;
-  [[nodiscard]] Owned TakeResult() { return std::move(result_); }
-
- protected:
-  State Fail(int error, Readiness* readiness) {
-    if (WouldBlock(error) || error == EINTR) {
-      readiness->drained = error != EINTR;
-      return State::kWaits;
-    }
-    errno = error;
-    PyErr_SetFromErrno(PyExc_OSError);
-    return State::kFailed;
-  }
-  State Finish(PyObject* result) {
-    result_ = Owned(result);
-    return result_ ? State::kDone : State::kFailed;
-  }
-
- private:
-  Owned result_;
 };
 
 class Receive final : public Operation {
@@ -426,12 +389,33 @@ PyObject* SockSendAll(PyObject*, PyObject* args) {
   return Perform(loop, socket, std::move(operation), true);
 }
 
+// sock_accept(loop, sock) -> (connection, address), or a Future of them
+PyObject* SockAccept(PyObject*, PyObject* args) {
+  PyObject* loop = nullptr;
+  PyObject* socket = nullptr;
+  if (PyArg_ParseTuple(args, "OO", &loop, &socket) == 0) return nullptr;
+  return Perform(loop, socket, MakeAccept(socket), false);
+}
+
+// sock_connected(loop, sock, address) -> None, or a Future of it
+PyObject* SockConnected(PyObject*, PyObject* args) {
+  PyObject* loop = nullptr;
+  PyObject* socket = nullptr;
+  PyObject* address = nullptr;
+  if (PyArg_ParseTuple(args, "OOO", &loop, &socket, &address) == 0) return nullptr;
+  return Perform(loop, socket, MakeConnect(address), true);
+}
+
 PyMethodDef functions[] = {
     {"sock_recv", SockRecv, METH_VARARGS, "sock_recv(loop, sock, n): bytes, or a Future."},
     {"sock_recv_into", SockRecvInto, METH_VARARGS,
      "sock_recv_into(loop, sock, buf): int, or a Future."},
     {"sock_sendall", SockSendAll, METH_VARARGS,
      "sock_sendall(loop, sock, data): None, or a Future."},
+    {"sock_accept", SockAccept, METH_VARARGS,
+     "sock_accept(loop, sock): (connection, address), or a Future."},
+    {"sock_connected", SockConnected, METH_VARARGS,
+     "sock_connected(loop, sock, address): None, or a Future, when its connect() is done."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -24,6 +24,7 @@ import _coloop
 
 from ._metrics import Metrics
 from ._pipe import ReadPipeTransport, WritePipeTransport
+from ._sockets import SocketLoop
 from ._tls_loop import TlsLoop
 from ._transport import DatagramTransport, StreamTransport
 
@@ -65,19 +66,6 @@ def _descriptor(fd: Any) -> int:
     return number
 
 
-def _is_numeric(host: Any, port: Any) -> bool:
-    """An address with a port number: for these getaddrinfo() asks no file and no server."""
-    if not isinstance(host, str) or not (port is None or isinstance(port, int)):
-        return False
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host.partition("%")[0])
-        except (OSError, ValueError):
-            continue
-        return True
-    return False
-
-
 def _runs_task(handle: Any) -> bool:
     """Whether the handle is a Task's step, whose exceptions are the Task's."""
     callback = getattr(handle, "_callback", None)
@@ -104,7 +92,7 @@ class _Selector:
         return selectors.SelectorKey(fileobj, fd, read | write, None)
 
 
-class ErlangEventLoop(_coloop.Loop, TlsLoop, asyncio.SelectorEventLoop):
+class ErlangEventLoop(TlsLoop, SocketLoop):
     """asyncio's event loop on libuv.
 
     Hosted, it is attached to the loop that Node.js runs and needs no `run_*`; owned, it has a
@@ -353,31 +341,7 @@ class ErlangEventLoop(_coloop.Loop, TlsLoop, asyncio.SelectorEventLoop):
             if resume_reading:
                 transport.resume_reading()
 
-    # Names and sockets
-
-    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
-        """asyncio's; a numeric host and port are looked up at once, as nothing has to be asked."""
-        if self._debug or not _is_numeric(host, port):
-            return await super().getaddrinfo(host, port, **options)
-        return socket.getaddrinfo(host, port, **options)
-
-    async def sock_recv(self, sock: socket.socket, n: int) -> bytes:
-        if self._debug or type(sock) is not socket.socket:
-            return await super().sock_recv(sock, n)
-        data = _coloop.sock_recv(self, sock, n)
-        return data if isinstance(data, bytes) else await data
-
-    async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
-        if self._debug or type(sock) is not socket.socket:
-            return await super().sock_recv_into(sock, buf)
-        count = _coloop.sock_recv_into(self, sock, buf)
-        return count if isinstance(count, int) else await count
-
-    async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
-        if self._debug or type(sock) is not socket.socket:
-            return await super().sock_sendall(sock, data)
-        sent = _coloop.sock_sendall(self, sock, data)
-        return None if sent is None else await sent
+    # Work in flight
 
     def _keep_host_until(self, future: asyncio.Future[Any]) -> None:
         self._ref()

@@ -300,25 +300,6 @@ class Mixin(Bounded):
 
         self.run_bounded(main())
 
-    def test_numeric_addresses_resolve_as_the_socket_module_says(self: Any) -> None:
-        async def main() -> None:
-            for host, port, options in (
-                ("127.0.0.1", 80, {}),
-                ("127.0.0.1", None, {"type": socket.SOCK_STREAM}),
-                ("::1", 80, {"family": socket.AF_INET6}),
-                ("fe80::1%1", 80, {"type": socket.SOCK_DGRAM}),
-                ("127.0.0.1", "80", {}),
-                ("localhost", 80, {}),
-            ):
-                found = await self.loop.getaddrinfo(host, port, **options)
-                self.assertEqual(found, socket.getaddrinfo(host, port, **options))
-            with self.assertRaises(socket.gaierror):
-                await self.loop.getaddrinfo("127.0.0.1", 80, family=socket.AF_INET6)
-            with self.assertRaises(TypeError):
-                await self.loop.getaddrinfo("127.0.0.1", 80, nothing=1)
-
-        self.run_bounded(main())
-
     def test_errors_of_sock_calls_are_the_sockets(self: Any) -> None:
         async def main() -> None:
             a, b = socket.socketpair()
