@@ -40,10 +40,10 @@ export interface WithOptions extends CallOptions {
 
 /**
  * Calls a Python object with keyword arguments, a signal, a time-out, or a result by reference; `names`
- * are what errors call the arguments.
+ * are what errors call the arguments. The function keeps the proxy alive that `callee` belongs to.
  */
 export function withOptions(
-  handle: Handle,
+  callee: { readonly handle: Handle },
   options: WithOptions,
   names: readonly string[] = [],
 ): (...args: unknown[]) => unknown {
@@ -69,7 +69,15 @@ export function withOptions(
     try {
       const byReference = options.ref === true;
       const { watch } = limits ?? {};
-      result = binding().callWith(handle, encoded, keywords, values, byReference, names, watch);
+      result = binding().callWith(
+        callee.handle,
+        encoded,
+        keywords,
+        values,
+        byReference,
+        names,
+        watch,
+      );
     } catch (error) {
       encoder.drop();
       throw limits?.end(error) ?? error;

@@ -183,7 +183,7 @@ export class HostContext implements PythonContext {
     checkArgs(args);
     checkOptions(options, "call", { kwargs: "object", signal: "signal", timeout: "milliseconds" });
     const handle = handleOf(functionOf(module, name)) as number;
-    return (await withOptions(handle, options)(...args)) as T;
+    return (await withOptions({ handle }, options)(...args)) as T;
   }
 
   async eval<T = unknown>(expression: string, locals?: Locals, options?: RunOptions): Promise<T> {
@@ -265,7 +265,7 @@ export class HostContext implements PythonContext {
     checkOptions(options, "evalSync and execSync", { signal: "signal", timeout: "milliseconds" });
     throwIfAborted(options);
     const [handle, names] = libraryFunction(name);
-    return withOptions(handle, options, names)(...args);
+    return withOptions({ handle }, options, names)(...args);
   }
 
   #run(
@@ -278,7 +278,7 @@ export class HostContext implements PythonContext {
     checkLocals(locals);
     checkOptions(options, "eval and exec", { signal: "signal", timeout: "milliseconds" });
     const [handle, names] = libraryFunction(name);
-    const run = withOptions(handle, options, names);
+    const run = withOptions({ handle }, options, names);
     return run(code, locals ?? null, this.globals, isPyProxy(locals));
   }
 

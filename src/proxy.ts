@@ -148,9 +148,7 @@ class PyHandler extends HandleHolder implements ProxyHandler<() => void> {
   proxy: unknown;
 
   apply(_target: unknown, _self: unknown, args: unknown[]): unknown {
-    return isKeywords(args.at(-1))
-      ? withOptions(this.handle, {})(...args)
-      : invoke(this.handle, args);
+    return isKeywords(args.at(-1)) ? withOptions(this, {})(...args) : invoke(this.handle, args);
   }
 
   construct(_target: unknown, args: unknown[]): object {
@@ -160,7 +158,7 @@ class PyHandler extends HandleHolder implements ProxyHandler<() => void> {
         "only a Python class can be used with new; call the object instead",
       );
     }
-    return withOptions(this.handle, { ref: true })(...args) as object;
+    return withOptions(this, { ref: true })(...args) as object;
   }
 
   get(_target: unknown, key: string | symbol, receiver: unknown): unknown {
@@ -251,7 +249,7 @@ type Own = (handler: PyHandler, proxy: unknown) => unknown;
 
 /** Ours, with a leading `$`. */
 const ownNames: Record<string, Own> = {
-  $with: (handler) => (options: WithOptions) => withOptions(handler.handle, options),
+  $with: (handler) => (options: WithOptions) => withOptions(handler, options),
   $toJs: (_handler, proxy) => () => python().copy(proxy),
   $view: (handler) => (options?: ViewOptions) => typedView(handler.handle, options),
   $type: (_handler, proxy) => python().typeName(proxy),

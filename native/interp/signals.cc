@@ -13,7 +13,6 @@
 
 #include "interp/error.h"
 #include "interp/gil.h"
-#include "interp/interrupt.h"
 #include "interp/ref.h"
 #include "interp/run.h"
 #include "interp/watch.h"

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <ratio>
 #include <thread>
 #include <utility>
 

@@ -1,5 +1,6 @@
-import { AbortError, PythonInterruptedError, TimeoutError } from "coloop";
+import { AbortError, type PyProxy, PythonInterruptedError, TimeoutError } from "coloop";
 import { describe, expect, test } from "vitest";
+import { collect } from "../helpers/gc.js";
 import { checkLeaks, rejected, startPython, thrown } from "../helpers/python.js";
 
 const py = await startPython();
@@ -172,4 +173,10 @@ describe("an interrupt does not hit another call", () => {
     expect(await late).toBeInstanceOf(TimeoutError);
     expect(await other).toBe(5);
   });
+});
+
+test("the function that $with gives keeps its object", () => {
+  const call = py.evalSync<PyProxy>("lambda: 7").$with({ timeout: 5000 });
+  collect();
+  expect(call()).toBe(7);
 });
