@@ -152,7 +152,7 @@ export async function sanitize(name, selection, { inNode = true } = {}) {
   // LeakSanitizer does not look.
   return add(
     counts,
-    await runInNode(folder, python, ["exit"], false),
+    await runInNode(folder, python, ["exit", "signal"], false),
     await runInNode(folder, python, processGroups, true),
   );
 }

@@ -128,3 +128,26 @@ test("SIGTERM ends it as it ends python", async () => {
   const result = await interrupted(text, ["SIGTERM"]);
   expect(result).toEqual({ code: null, signal: "SIGTERM", stdout: "ready\n", stderr: "" });
 });
+
+describe("a handler that the script has set", () => {
+  const handler = (name: string): string =>
+    `import asyncio, signal, sys, time\ndef stop(number, frame):\n  print("stop", number)\n  sys.exit(7)\nsignal.signal(signal.${name}, stop)\n`;
+
+  test.each([
+    ["SIGTERM", "time.sleep", `${ready}\ntime.sleep(30)`],
+    ["SIGTERM", "a busy loop", `${ready}\nwhile True: pass`],
+    ["SIGTERM", "top-level await", `await asyncio.sleep(0)\n${ready}\nawait asyncio.sleep(30)`],
+    ["SIGINT", "time.sleep", `${ready}\ntime.sleep(30)`],
+    ["SIGINT", "top-level await", `await asyncio.sleep(0)\n${ready}\nawait asyncio.sleep(30)`],
+    [
+      "SIGHUP",
+      "asyncio.run",
+      `async def main():\n  ${ready}\n  await asyncio.sleep(30)\nasyncio.run(main())`,
+    ],
+  ] as const)("for %s, in %s", async (name, _where, text) => {
+    const { code, signal, stdout, stderr } = await interrupted(handler(name) + text, [name]);
+    const number = { SIGTERM: 15, SIGINT: 2, SIGHUP: 1 }[name];
+    expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: "" });
+    expect(stdout).toBe(`ready\nstop ${number}\n`);
+  });
+});
