@@ -2,7 +2,13 @@
 
 import { binding, type Handle } from "./binding.js";
 import { Encoder, encodeAll, Thrown } from "./encode.js";
-import { AbortError, ColoopTypeError, PythonAbortError, TimeoutError } from "./errors.js";
+import {
+  AbortError,
+  ColoopTypeError,
+  PythonAbortError,
+  PythonInterruptedError,
+  TimeoutError,
+} from "./errors.js";
 import { isKeywords } from "./kw.js";
 import { python } from "./library.js";
 import { checkOptions } from "./options.js";
@@ -199,9 +205,10 @@ class Limits {
 function endEarly(promise: Promise<unknown>, task: unknown, limits: Limits): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let ended = false;
+    let interrupted = false;
     limits.waitWith((error) => {
       ended = true;
-      limits.endTask();
+      interrupted = limits.endTask() !== undefined;
       reject(error);
       python().cancel(task);
     });
@@ -215,7 +222,10 @@ function endEarly(promise: Promise<unknown>, task: unknown, limits: Limits): Pro
       (error: unknown) => {
         if (!ended) {
           reject(limits.endTask(error) ?? error);
-        } else if (!(error instanceof PythonAbortError)) {
+        } else if (
+          !(error instanceof PythonAbortError) &&
+          !(interrupted && error instanceof PythonInterruptedError)
+        ) {
           python().reportLate(new Thrown(error), task);
         }
       },

@@ -27,8 +27,8 @@ inline constexpr std::size_t kPythonStack = std::size_t{2} * 1024 * 1024;
 
 [[nodiscard]] inline bool HasPythonStack() {
   thread_local const std::uintptr_t limit = FindStackLimit();
-  const char here = 0;
-  return reinterpret_cast<std::uintptr_t>(&here) > limit;
+  // Not the address of a variable, which AddressSanitizer keeps elsewhere.
+  return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) > limit;
 }
 
 }  // namespace coloop::base

@@ -10,6 +10,7 @@
 
 #include "bridge/node_host.h"
 #include "bridge/signal_thread.h"
+#include "interp/gil.h"
 #include "interp/interrupt.h"
 #include "interp/signals.h"
 
@@ -69,7 +70,8 @@ napi_value Since(napi_env env, napi_callback_info info) {
 
 // routeSignals(): signal.signal() works from now on.
 napi_value RouteAll(napi_env, napi_callback_info) {
-  interp::RouteSignals(Route, WakeMain);
+  const interp::GilAcquire acquire;
+  if (acquire.ok()) interp::RouteSignals(acquire.gil(), Route, WakeMain);
   return nullptr;
 }
 

@@ -36,9 +36,17 @@ bool IsRoutable(int number) {
 
 }  // namespace
 
-void RouteSignals(void (*route)(int number, bool on), void (*wake)()) {
+void RouteSignals(const Gil& gil, void (*route)(int number, bool on), void (*wake)()) {
   tell_route = route;
   wake_main = wake;
+  const Owned module(PyImport_ImportModule("_signal"));
+  for (const int number : kRoutable) {
+    const Owned handler(module ? PyObject_CallMethod(module.get(), "getsignal", "i", number)
+                               : nullptr);
+    if (handler.get() != Py_None) continue;
+    const Owned before(PyObject_CallMethod(module.get(), "signal", "ii", number, 0));  // SIG_DFL
+  }
+  if (PyErr_Occurred() != nullptr) ReportUnraisable(gil, module.get());
 }
 
 bool SignalsRouted() { return tell_route != nullptr; }

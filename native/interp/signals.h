@@ -9,8 +9,9 @@ struct _object;
 namespace coloop::interp {
 
 // From now on signal.signal() is allowed for signals that Node has no use of its own for. `route`
-// is told which of them Python handles, `wake` has RunSignalHandlers called on the main thread.
-void RouteSignals(void (*route)(int number, bool on), void (*wake)());
+// is told which of them Python handles, `wake` has RunSignalHandlers called on the main thread. To
+// Python, what Node has a handler of its own for is SIG_DFL.
+void RouteSignals(const Gil& gil, void (*route)(int number, bool on), void (*wake)());
 [[nodiscard]] bool SignalsRouted();
 // Whether signal.signal(number, handler) can be allowed.
 [[nodiscard]] bool CanRoute(const Gil& gil, int number, _object* handler);

@@ -13,7 +13,10 @@ try {
   py.execSync(`
 import signal, sys, time
 
-before = signal.getsignal(signal.SIGTERM)
+# Node.js has a handler of its own; a program puts back what it found, as uvicorn does.
+before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+assert before is signal.SIG_DFL, before
+signal.signal(signal.SIGTERM, before)
 
 def stop(number, frame):
     assert number == signal.SIGTERM and frame is not None
