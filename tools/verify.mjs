@@ -94,6 +94,9 @@ async function verify() {
     testMatrix({ sample: true }),
   );
 
+  const { testPrograms } = await import("./programs.mjs");
+  await step(`real programs, Python ${first.version}`, () => testPrograms(first.executable));
+
   const { sanitize } = await import("./sanitize.mjs");
   await step("AddressSanitizer, LeakSanitizer and UBSan: native tests and unittest", () =>
     sanitize("address", first.executable, { inNode: false }),
