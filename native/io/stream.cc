@@ -91,12 +91,10 @@ void Stream::Detach() {
 }
 
 void Stream::Note(unsigned events) {
-  if ((events & kReadable) != 0) readable_ = true;
   if ((events & kWritable) != 0) writable_ = true;
-  if ((events & kHungUp) != 0) {
-    hung_up_ = true;
-    readable_ = true;
-  }
+  if ((events & kHungUp) != 0) hung_up_ = true;
+  // Each later event, such as room to write, tells of the peer's end again.
+  if ((events & (kReadable | kHungUp)) != 0 && !at_end_) readable_ = true;
 }
 
 bool Stream::Run(const Gil& gil) {
@@ -230,7 +228,8 @@ bool Stream::OnEof(const Gil& gil) {
   const Owned keep_open(PyObject_CallMethodNoArgs(to.get(), Names().eof_received));
   const int keep = keep_open ? PyObject_IsTrue(keep_open.get()) : -1;
   if (keep < 0) return Fail(gil, "Fatal error: protocol.eof_received() call failed.");
-  return keep != 0 || Close(gil);
+  at_end_ = keep != 0;
+  return at_end_ || Close(gil);
 }
 
 bool Stream::LogPeerClosed(const Gil&) {
@@ -268,6 +267,7 @@ bool Stream::PauseReading(const Gil& gil) {
 bool Stream::ResumeReading(const Gil& gil) {
   if (closing || !paused) return true;
   paused = false;
+  if (std::exchange(at_end_, false)) readable_ = true;  // as asyncio: its end is met again
   // What came meanwhile was noted; what a full read left behind is there without an event.
   if (readable_ && attached_) loop_.Queue(*this);
   return Log(gil, "%r resumes reading");

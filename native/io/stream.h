@@ -117,6 +117,7 @@ class Stream final : public loop::Channel {
   bool readable_ = false;     // there may be something to read
   bool writable_ = false;     // an event said so, not looked at yet
   bool hung_up_ = false;      // the peer's end came, or an error: a short read is not the last
+  bool at_end_ = false;       // the protocol keeps it open after the peer's end: nothing is read
   bool blocked_ = false;      // waits for the descriptor to become writable
   bool many_ = false;         // the last read brought much
 };

@@ -109,6 +109,7 @@ class ErlangEventLoop(TlsLoop, SocketLoop):
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._lent: set[StreamTransport] = set()  # their descriptor is used by sendfile()
         self._listening: dict[int, tuple[Callable[[], Any], socket.socket, Any, int]] = {}
+        self._watched_files: dict[int, Any] = {}  # what add_reader() and add_writer() were given
         self._unix_server_sockets: dict[Any, int] = {}
         self._signal_handlers: dict[int, Any] = {}
         self._selector = _Selector(self)
@@ -155,6 +156,7 @@ class ErlangEventLoop(TlsLoop, SocketLoop):
             return
         base_events.BaseEventLoop.close(self)
         self._selector = None
+        self._watched_files.clear()
         self._close_native()
 
     def _begin_hosted(self) -> None:
@@ -252,7 +254,10 @@ class ErlangEventLoop(TlsLoop, SocketLoop):
     ) -> asyncio.Handle:
         self._check_closed()
         handle = asyncio.Handle(callback, args, self, None)
-        previous = self._watch(_descriptor(fd), writer, handle)
+        number = _descriptor(fd)
+        previous = self._watch(number, writer, handle)
+        if not isinstance(fd, int):
+            self._watched_files[number] = fd
         if previous is not None:
             previous.cancel()
         return handle
@@ -266,11 +271,24 @@ class ErlangEventLoop(TlsLoop, SocketLoop):
     def _remove_watch(self, fd: Any, writer: bool) -> bool:
         if self.is_closed():
             return False
-        handle = self._unwatch(_descriptor(fd), writer)
+        number = self._watched_number(fd)
+        handle = self._unwatch(number, writer)
+        if not self._watched(number, not writer):
+            self._watched_files.pop(number, None)
         if handle is None:
             return False
         handle.cancel()
         return True
+
+    def _watched_number(self, fd: Any) -> int:
+        """Like `selectors`, finds a file that was closed while it was watched."""
+        try:
+            return _descriptor(fd)
+        except ValueError:
+            for number, file in self._watched_files.items():
+                if file is fd:
+                    return number
+            raise
 
     # Transports
 
@@ -318,7 +336,11 @@ class ErlangEventLoop(TlsLoop, SocketLoop):
         return DatagramTransport(self, sock, protocol, address, waiter, extra)
 
     def _ensure_fd_no_transport(self, fd: Any) -> None:
-        transport = self._channel(_descriptor(fd))
+        try:
+            transport = self._channel(_descriptor(fd))
+        except ValueError:
+            self._watched_number(fd)  # raises, unless it was closed while it was watched
+            return
         if not isinstance(transport, (StreamTransport, DatagramTransport)):
             inherited: Any = super()
             inherited._ensure_fd_no_transport(fd)  # asyncio's own

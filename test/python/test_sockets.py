@@ -22,6 +22,18 @@ import coloop
 class Mixin(Bounded):
     # Servers and descriptors
 
+    def test_a_socket_that_was_closed_while_it_was_watched(self: Any) -> None:
+        async def main() -> None:
+            ours, theirs = socket.socketpair()
+            self.loop.add_reader(ours, print)
+            ours.close()
+            theirs.close()
+            self.assertTrue(self.loop.remove_reader(ours))
+            with self.assertRaisesRegex(ValueError, "Invalid file descriptor: -1"):
+                self.loop.remove_reader(ours)
+
+        self.run_bounded(main())
+
     def test_a_transport_is_what_asyncio_says(self: Any) -> None:
         async def main() -> None:
             accepted: list[Any] = []

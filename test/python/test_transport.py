@@ -203,6 +203,10 @@ class Mixin(Bounded):
             self.assertFalse(transport.is_closing())
             transport.write(b"answer")
             self.assertEqual(await self.loop.sock_recv(peer, 100), b"answer")
+            transport.write(b"w" * 3_000_000)  # room for it comes later, with events
+            received = 0
+            while received < 3_000_000:
+                received += len(await self.loop.sock_recv(peer, 100_000))
             transport.close()
             await protocol.lost
             self.assertEqual(protocol.calls.count("eof"), 1)
