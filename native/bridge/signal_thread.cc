@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "interp/signals.h"
 #include "interp/run.h"
+#include "interp/signals.h"
 #include "interp/watch.h"
 
 namespace coloop::bridge {

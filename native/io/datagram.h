@@ -33,6 +33,7 @@ class Datagram final : public loop::Channel {
   // the socket has a peer with a name. False with an exception set.
   [[nodiscard]] bool Start(const interp::Gil& gil, _object* waiter, bool named);
 
+  [[nodiscard]] Kind kind() const override { return Kind::kDatagram; }
   void Note(unsigned events) override;
   [[nodiscard]] bool Run(const interp::Gil& gil) override;
   [[nodiscard]] bool Flush(const interp::Gil&) override { return true; }

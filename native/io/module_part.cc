@@ -58,8 +58,8 @@ bool InitNames(const interp::Gil&) {
 const MethodNames& Names() { return names; }
 
 bool AddToModule(const interp::Gil& gil, PyObject* module) {
-  return InitNames(gil) && InitSpan(gil) && AddStreamType(gil, module) &&
-         AddTlsType(gil, module) && AddPipeTypes(gil, module) && AddAcceptorType(gil, module) &&
+  return InitNames(gil) && InitSpan(gil) && AddStreamType(gil, module) && AddTlsType(gil, module) &&
+         AddPipeTypes(gil, module) && AddAcceptorType(gil, module) &&
          AddDatagramType(gil, module) && AddSocketFunctions(gil, module) &&
          AddResolver(gil, module);
 }

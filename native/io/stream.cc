@@ -244,7 +244,8 @@ bool Stream::OnPipeEof(const Gil& gil) {
   closing = true;
   ++lost_writes;
   Detach();
-  return CallSoon(gil, loop_, Owned(PyObject_GetAttr(protocol.get(), Names().eof_received)), nullptr) &&
+  return CallSoon(gil, loop_, Owned(PyObject_GetAttr(protocol.get(), Names().eof_received)),
+                  nullptr) &&
          CallLater(gil, "_call_connection_lost", Py_None);
 }
 

@@ -26,8 +26,8 @@ bool CallSoon(const Gil& gil, loop::Loop& loop, const Owned& callback, PyObject*
     PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
     return false;
   }
-  Owned handle = loop::MakeHandle(gil, loop, callback.get(), &argument, argument != nullptr ? 1 : 0,
-                                   nullptr);
+  Owned handle =
+      loop::MakeHandle(gil, loop, callback.get(), &argument, argument != nullptr ? 1 : 0, nullptr);
   if (!handle) return false;
   loop.CallSoon(std::move(handle));
   return true;

@@ -27,7 +27,8 @@ constexpr long kLogLostWrites = 5;
 // Whether the exception that is set is one that leaves the loop.
 [[nodiscard]] bool Leaves();
 
-// loop.call_soon(callback, argument), or without an argument where it is null. False with an exception set, also when there is no callback.
+// loop.call_soon(callback, argument), or without an argument where it is null. False with an
+// exception set, also when there is no callback.
 [[nodiscard]] bool CallSoon(const interp::Gil& gil, loop::Loop& loop, const interp::Owned& callback,
                             _object* argument);
 
