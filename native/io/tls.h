@@ -1,6 +1,6 @@
 // The hot half of TLS over a transport: Python's own ssl.SSLObject between two ssl.MemoryBIO,
 // called without an object for each read. It is both the protocol of the transport below and the
-// transport of the protocol above; handshake, shutdown and errors are TlsTransport's, in Python.
+// transport of the protocol above; handshake, shutdown and errors are SSLTransport's, in Python.
 //
 // What is written stays plain until the transport below takes it: a slow peer costs the caller's
 // bytes, not their encrypted copies, and counts for the flow control above.

@@ -59,7 +59,7 @@ def _limits(high: int | None, low: int | None, default: int) -> tuple[int, int]:
     return high, low
 
 
-class TlsTransport(_coloop.Tls):
+class SSLTransport(_coloop.Tls):
     """The transport that a protocol gets with `ssl=` and from `start_tls()`."""
 
     __slots__ = (
@@ -132,7 +132,7 @@ class TlsTransport(_coloop.Tls):
     # Where asyncio has a second object
 
     @property
-    def _ssl_protocol(self) -> TlsTransport:
+    def _ssl_protocol(self) -> SSLTransport:
         return self
 
     @property

@@ -12,15 +12,15 @@ from ._transport import StreamTransport
 if TYPE_CHECKING:
     import ssl
 
-    from ._tls import TlsTransport
+    from ._tls import SSLTransport
 
 
-def _transport_class(refusal: str) -> type[TlsTransport]:
+def _transport_class(refusal: str) -> type[SSLTransport]:
     try:
-        from ._tls import TlsTransport
+        from ._tls import SSLTransport
     except ImportError:
         raise RuntimeError(refusal) from None
-    return TlsTransport
+    return SSLTransport
 
 
 class TlsLoop:
@@ -38,7 +38,7 @@ class TlsLoop:
         extra: dict[str, Any] | None = None,
         server: Any = None,
         **timeouts: Any,
-    ) -> TlsTransport:
+    ) -> SSLTransport:
         make = _transport_class("stdlib ssl module not available")
         tls = make(self, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts)
         StreamTransport(self, rawsock, tls, extra=extra, server=server)
@@ -50,11 +50,11 @@ class TlsLoop:
         sslcontext: ssl.SSLContext,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
-    ) -> Callable[[], TlsTransport]:
+    ) -> Callable[[], SSLTransport]:
         """What a server's accepted connections get as their protocol."""
         make = _transport_class("stdlib ssl module not available")
 
-        def make_protocol() -> TlsTransport:
+        def make_protocol() -> SSLTransport:
             return make(
                 self,
                 protocol_factory(),
@@ -77,7 +77,7 @@ class TlsLoop:
         server_hostname: str | None = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
-    ) -> TlsTransport:
+    ) -> SSLTransport:
         """The transport that the protocol shall use from then on."""
         make = _transport_class("Python ssl module is not available")
         import ssl

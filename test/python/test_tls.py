@@ -11,7 +11,7 @@ import ssl
 import struct
 import sys
 import tempfile
-import tracemalloc
+import types
 import unittest
 import weakref
 from typing import Any
@@ -755,27 +755,31 @@ class OurTls(Mixin, TransportCase):
         self.run_bounded(main())
 
     def test_a_connection_costs_little(self) -> None:
-        count = 30
-
         async def main() -> None:
-            server_tls, client_tls = server_context(), client_context()
-            kept: list[Any] = []
-            for measured in (False, True):
-                if measured:
-                    tracemalloc.start()
-                for _ in range(count):
-                    kept.append(
-                        await connected(self.loop, server_tls=server_tls, client_tls=client_tls)
-                    )
-            size, _ = tracemalloc.get_traced_memory()
-            tracemalloc.stop()
-            self.assertLess(size / (2 * count), 24_000)
-            for ours, theirs in kept:
-                ours.transport.close()
-                await ours.lost
-                await theirs.lost
+            ours, theirs = await connected(self.loop)
+            ours.transport.write(b"x" * 1_000_000)
+            await until(lambda: len(theirs.data) == 1_000_000)
+            theirs.data.clear()
+            self.assertLess(self.size_of(ours.transport), 24_000)
+            self.assertLess(self.size_of(theirs.transport), 24_000)
+            ours.transport.close()
+            await ours.lost
+            await theirs.lost
 
         self.run_bounded(main())
+
+    def size_of(self, root: Any) -> int:
+        """The bytes of all that it holds, but for what connections share."""
+        shared = (type, types.ModuleType, types.FunctionType, types.FrameType, ssl.SSLContext)
+        seen: dict[int, Any] = {}
+        found = [root]
+        while found:
+            each = found.pop()
+            if id(each) in seen or each is self.loop or isinstance(each, shared):
+                continue
+            seen[id(each)] = each
+            found += gc.get_referents(each)
+        return sum(sys.getsizeof(each) for each in seen.values())
 
 
 @unittest.skipIf(sys.version_info < (3, 11), "asyncio's TLS was another one before 3.11")
