@@ -113,10 +113,11 @@ PyObject* CallSoonThreadsafe(PyObject* self, PyObject* const* args, Py_ssize_t c
 }
 
 PyObject* ScheduleAt(PyObject* self, double when, PyObject* const* args, Py_ssize_t count,
-                     PyObject* context, const char* method) {
+                     PyObject* context) {
   const Gil gil = Gil::FromPython();
   Loop& loop = Get(self);
-  if (!CheckOpen(loop) || !CheckDebug(self, args[0], method, true)) return nullptr;
+  // asyncio's call_later() calls call_at(), which checks.
+  if (!CheckOpen(loop) || !CheckDebug(self, args[0], "call_at", true)) return nullptr;
   if (std::isnan(when)) {
     PyErr_SetString(PyExc_ValueError, "the time of a timer must not be NaN");
     return nullptr;
@@ -142,8 +143,7 @@ PyObject* CallTimer(PyObject* self, PyObject* const* args, Py_ssize_t count, PyO
   const double value =
       PyLong_CheckExact(args[0]) ? PyLong_AsDouble(args[0]) : PyFloat_AsDouble(args[0]);
   if (value == -1.0 && PyErr_Occurred() != nullptr) return nullptr;
-  return ScheduleAt(self, relative ? Loop::Now() + value : value, args + 1, count - 1, context,
-                    method);
+  return ScheduleAt(self, relative ? Loop::Now() + value : value, args + 1, count - 1, context);
 }
 
 PyObject* CallLater(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
