@@ -1,7 +1,7 @@
 // `npm run bench [-- options]`: what crossing costs, beside asyncio's own loop in the plain interpreter of
 // the same installation. When a bar is missed the status is 1.
 //   --quick      one short round that judges nothing
-//   --only X     some of await, call, values, callback
+//   --only X     some of await, call, values, callback, sandbox
 //   --rounds N   in place of 7
 //   --python X   an interpreter, a venv or a version
 //   --json       the numbers, to be read by programs
@@ -12,6 +12,7 @@ import { Python } from "coloop";
 import { cases as awaitCases } from "./cases/await.mjs";
 import { cases as callCases } from "./cases/call.mjs";
 import { cases as callbackCases } from "./cases/callback.mjs";
+import { cases as sandboxCases } from "./cases/sandbox.mjs";
 import { cases as valueCases } from "./cases/values.mjs";
 import { measure, median } from "./measure.mjs";
 
@@ -38,7 +39,12 @@ function rowOf(test, samples) {
     low: Math.min(...own),
     high: Math.max(...own),
   };
-  if (test.against !== undefined) {
+  if (test.over !== undefined) {
+    const more = row.median - median(samples.get(test.over));
+    row.over = more;
+    if (test.limit !== undefined)
+      Object.assign(row, { bar: `<= +${test.limit} us`, holds: more <= test.limit });
+  } else if (test.against !== undefined) {
     row.ratio = row.median / median(samples.get(test.against));
     if (test.bar !== undefined)
       Object.assign(row, { bar: `<= ${test.bar}x`, holds: row.ratio <= test.bar });
@@ -50,10 +56,10 @@ function rowOf(test, samples) {
 
 function print(rows) {
   const header = ["", "median us", "least", "most", "ratio", "bar", ""];
-  const lines = rows.map(({ name, median: middle, low, high, ratio, bar, holds }) => [
+  const lines = rows.map(({ name, median: middle, low, high, ratio, over, bar, holds }) => [
     name,
     ...[middle, low, high].map(microseconds),
-    ratio === undefined ? "" : `${ratio.toFixed(2)}x`,
+    over !== undefined ? `+${over.toFixed(3)}` : ratio === undefined ? "" : `${ratio.toFixed(3)}x`,
     bar ?? "",
     holds === undefined || options.quick ? "" : holds ? "holds" : "MISSED",
   ]);
@@ -69,7 +75,13 @@ function print(rows) {
 }
 
 const py = await Python.start(options.python === undefined ? {} : { python: options.python });
-const groups = { await: awaitCases, call: callCases, values: valueCases, callback: callbackCases };
+const groups = {
+  await: awaitCases,
+  call: callCases,
+  values: valueCases,
+  callback: callbackCases,
+  sandbox: sandboxCases,
+};
 const chosen = options.only === undefined ? Object.keys(groups) : options.only.split(",");
 const unknown = chosen.filter((name) => !(name in groups));
 if (unknown.length > 0) {

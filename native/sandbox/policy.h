@@ -18,9 +18,12 @@ namespace coloop::sandbox {
 struct Options {
   std::vector<std::string> allow;
   std::vector<std::string> deny;
+  // Else GCC wants them in every designated initializer.
+  // NOLINTBEGIN(readability-redundant-member-init)
   std::vector<std::string> rules = {};  // lines of rules.h
   std::vector<std::string> watch = {};  // names of what is reported although it is allowed
-  bool strict = false;                  // the preset that denies all but computing
+  // NOLINTEND(readability-redundant-member-init)
+  bool strict = false;  // the preset that denies all but computing
 };
 
 // What the hook does about an event.
