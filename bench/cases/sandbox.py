@@ -1,6 +1,6 @@
 """What the audit hook costs: the same functions in a plain interpreter and in Node.js.
 
-`python3 sandbox.py FOLDER` reads lines `WHAT COUNT` and answers each with seconds for one operation;
+`python3 sandbox.py FOLDER` reads lines `WHAT COUNT`, answers each with seconds for an operation;
 WHAT is `event`, `imports`, or `hook`, which adds a hook that does nothing.
 """
 

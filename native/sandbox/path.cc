@@ -1,12 +1,12 @@
 // realpath(3), for paths of which the end may not exist and may be a link that dangles.
 #include "sandbox/path.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 namespace coloop::sandbox {
