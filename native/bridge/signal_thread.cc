@@ -3,15 +3,16 @@
 
 #include <uv.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <ratio>
 #include <thread>
 #include <utility>
 #include <vector>

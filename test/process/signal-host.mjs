@@ -11,7 +11,7 @@ process.on("SIGTERM", () => {
 process.on("exit", () => console.log(seen === 0 ? "\npass" : "the thread was not blocked"));
 try {
   py.execSync(`
-import signal, sys, time
+import os, signal, sys, time
 
 # Node.js has a handler of its own; a program puts back what it found, as uvicorn does.
 before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -24,7 +24,7 @@ def stop(number, frame):
 
 signal.signal(signal.SIGTERM, stop)
 assert signal.getsignal(signal.SIGTERM) is stop
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 time.sleep(60)
 `);
 } catch (error) {

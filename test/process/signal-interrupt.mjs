@@ -9,7 +9,7 @@ const alive = setInterval(() => {}, 1000); // a signal alone keeps no process al
 const events = [];
 py.onSignal("SIGINT", (name, number) => events.push([name, number]), { interrupt: true });
 try {
-  py.execSync("import time; print('ready', flush=True); time.sleep(60)");
+  py.execSync("import os, time; os.write(1, b'ready\\n'); time.sleep(60)");
 } catch (error) {
   events.push(error.name);
 }

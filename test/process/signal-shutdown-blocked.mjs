@@ -10,7 +10,7 @@ py.eval("await __import__('asyncio').sleep(3600)").catch(() => undefined);
 const before = performance.now();
 try {
   py.execSync(
-    "print('ready', flush=True)\nwhile True:\n  try:\n    while True: pass\n  except KeyboardInterrupt: break",
+    "__import__('os').write(1, b'ready\\n')\nwhile True:\n  try:\n    while True: pass\n  except KeyboardInterrupt: break",
   );
 } catch {
   console.log("not reached: Python caught it");
