@@ -36,6 +36,17 @@ export function callers(): string {
     .join("\n");
 }
 
+/** A listener's error is its own: thrown where nothing of Python's is on the stack. */
+export function apart(listen: () => void): void {
+  try {
+    listen();
+  } catch (thrown) {
+    setImmediate(() => {
+      throw thrown;
+    });
+  }
+}
+
 /** For a program that does not listen. */
 export function warnOf({ milliseconds, pythonStack, javaScriptStack }: Blocked): void {
   process.emitWarning(

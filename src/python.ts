@@ -10,7 +10,7 @@ import {
   Worker,
 } from "node:worker_threads";
 import { type Binding, binding, loadBinding, packageFolder, useBinding } from "./binding.js";
-import { type Blocked, callers, type WatchdogOptions, warnOf } from "./blocked.js";
+import { apart, type Blocked, callers, type WatchdogOptions, warnOf } from "./blocked.js";
 import type { CallOptions, RunOptions } from "./call.js";
 import { type CloseOptions, HostContext, type Locals, type PythonContext } from "./context.js";
 import { discoverInterpreter, type Interpreter } from "./discover.js";
@@ -188,17 +188,6 @@ function interruptTerminated(native: Binding): void {
 
 function startOptionsKey(policy: SandboxPolicy, interpreter: Interpreter): string {
   return JSON.stringify([interpreter.executable, interpreter.library, policy]);
-}
-
-/** A listener's error is its own: thrown where nothing of Python's is on the stack. */
-function apart(listen: () => void): void {
-  try {
-    listen();
-  } catch (thrown) {
-    setImmediate(() => {
-      throw thrown;
-    });
-  }
 }
 
 /**
