@@ -97,6 +97,9 @@ async function verify() {
   const { testPrograms } = await import("./programs.mjs");
   await step(`real programs, Python ${first.version}`, () => testPrograms(first.executable));
 
+  const { stress } = await import("./stress.mjs");
+  await step("stress: connections by the thousands", () => stress({ python: first.executable }));
+
   const { sanitize } = await import("./sanitize.mjs");
   await step("AddressSanitizer, LeakSanitizer and UBSan: native tests and unittest", () =>
     sanitize("address", first.executable, { inNode: false }),
