@@ -121,8 +121,9 @@ async def hold(count: int) -> tuple[int, float]:
 
     async with serving() as address:
         clients = []
-        for _ in range(0, count, 100):
-            batch = (loop.create_connection(Client, *address) for _ in range(100))
+        for begun in range(0, count, 100):
+            size = min(100, count - begun)
+            batch = (loop.create_connection(Client, *address) for _ in range(size))
             clients += [transport for transport, _ in await asyncio.gather(*batch)]
         await until(lambda: Echo.open == len(clients))
         memory = (resident() - before) / len(clients)
