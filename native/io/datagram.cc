@@ -290,14 +290,15 @@ bool Datagram::GoesToPeer(const PyObject* to) const {
 Datagram::Sent Datagram::Send(const Gil& gil, PyObject* data, PyObject* to) {
   const bool to_peer = GoesToPeer(to);
   if (!to_peer) {
-    const bool known = FindTarget(gil, to);
-    if (!known) return SendByModule(gil, data, to);
+    if (!FindTarget(gil, to)) return SendByModule(gil, data, to);
     if (PySys_Audit("socket.sendto", "OO", socket ? socket.get() : Py_None, to) != 0) {
       return SendFailed(gil);
     }
   }
   Py_buffer view;
   if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) != 0) return SendFailed(gil);
+  // A hook of an audit may have sent something elsewhere.
+  if (!to_peer) (void)FindTarget(gil, to);
   const auto* target = reinterpret_cast<const sockaddr*>(&target_.storage);
   constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
   ssize_t sent = -1;

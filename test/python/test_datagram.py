@@ -14,6 +14,7 @@ import sys
 import tempfile
 import unittest
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from transports import Bounded, TransportCase, until
@@ -21,6 +22,17 @@ from transports import Bounded, TransportCase, until
 import coloop
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
+
+audits: list[Callable[[Any, Any], None]] = []
+
+
+def audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.sendto":
+        for look in audits:
+            look(*arguments)
+
+
+sys.addaudithook(audit)  # there is no way to take one out
 
 
 class Recorder(asyncio.DatagramProtocol):
@@ -391,6 +403,30 @@ class Mixin(Bounded):
                     call()
             await closed(transport, protocol)
             peer.close()
+
+        self.run_bounded(main())
+
+    def test_each_send_is_audited_and_a_hook_may_send_elsewhere(self: Any) -> None:
+        async def main() -> None:
+            peer, other = plain(), plain()
+            transport, protocol = await self.endpoint()
+            seen: list[Any] = []
+
+            def look(sock: Any, address: Any) -> None:
+                seen.append(address)
+                if address == peer.getsockname():
+                    transport.sendto(b"from the hook", other.getsockname())
+
+            audits.append(look)
+            try:
+                transport.sendto(b"data", peer.getsockname())
+            finally:
+                audits.clear()
+            self.assertEqual(seen, [peer.getsockname(), other.getsockname()])
+            self.assertEqual((peer.recv(100), other.recv(100)), (b"data", b"from the hook"))
+            await closed(transport, protocol)
+            peer.close()
+            other.close()
 
         self.run_bounded(main())
 
