@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,33 @@ async def with_peer(loop: Any, client: Callable[[], Any] = Recorder) -> Any:
     await peer.do(peer.tls.do_handshake)
     transport, protocol = await connecting
     return transport, protocol, peer
+
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() resets
+
+
+class Echo(Recorder):
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.transport.write(data)
+
+
+class Small(asyncio.BufferedProtocol):
+    """Its buffer holds less than a record."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(1000)
+        self.data = bytearray()
+        self.lost: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return memoryview(self.buffer)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data += self.buffer[:nbytes]
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.lost.set_result(exc)
