@@ -8,7 +8,7 @@ export const venv = process.env["COLOOP_PROGRAMS_VENV"] as string;
 export async function startPrograms(): Promise<Python> {
   if (venv === undefined) throw new Error("run it with `npm run test:programs`");
   // uvicorn handles SIGINT and SIGTERM while it serves on the main thread.
-  const py = await Python.start({ python: venv, sandbox: { allow: ["signal.signal"] } });
+  const py = await Python.start({ python: venv, signals: "host" });
   py.execSync("import sys; sys.path.insert(0, folder)", { folder: import.meta.dirname });
   afterAll(() => py.close());
   return py;

@@ -5,7 +5,7 @@ import { Python } from "coloop";
 
 const py = await Python.start({
   python: workerData.venv,
-  sandbox: { allow: ["signal.signal"] },
+  signals: "host",
 });
 const running = py.import("program_fastapi").Running.$with({ ref: true })("httptools");
 parentPort.postMessage(await running.start());
