@@ -129,8 +129,10 @@ Owned MakeException(std::uint64_t id) {
   if (!exception || !insists) return exception;
   auto kept = std::make_unique<std::uint64_t>(id);
   const Owned capsule(PyCapsule_New(kept.get(), nullptr, OnExceptionGone));
-  if (capsule) static_cast<void>(kept.release());
-  if (!capsule || PyObject_SetAttrString(exception.get(), kMark, capsule.get()) != 0) {
+  if (!capsule) return Owned();
+  // The capsule has it.
+  [[maybe_unused]] const std::uint64_t* const held = kept.release();
+  if (PyObject_SetAttrString(exception.get(), kMark, capsule.get()) != 0) {
     return Owned();
   }
   return exception;

@@ -17,7 +17,6 @@
 #include "io/stream_object.h"
 #include "io/tls_type.h"
 #include "io/transport.h"
-#include "loop/loop.h"
 
 namespace coloop::io {
 

@@ -131,7 +131,7 @@ describe("handles and timers that were tampered with", () => {
     );
 
   test.each(["_callback", "_args", "_context"])("a Handle without %s", async (name) => {
-    await tamper(`h = loop.call_soon(print)\ndel h.${name}`);
+    await tamper(`h = asyncio.Handle(print, (), loop)\nloop._add_callback(h)\ndel h.${name}`);
     expect(await py.eval("__import__('asyncio').sleep(0, 5)")).toBe(5);
   });
 
