@@ -165,7 +165,9 @@ class SocketChannel final : public loop::Channel {
   [[nodiscard]] Owned Call(const Gil& gil, std::unique_ptr<Operation> operation, bool writes) {
     std::deque<Waiter>& queue = writes ? writers_ : readers_;
     bool& ready = writes ? writable_ : readable_;
-    if (queue.empty() && ready) {
+    if (operation->waits_first()) {
+      ready = false;
+    } else if (queue.empty() && ready) {
       switch (TryOnce(*operation, writes)) {
         case Operation::State::kDone:
           return operation->TakeResult();
@@ -342,7 +344,7 @@ PyObject* Perform(PyObject* loop_object, PyObject* socket, std::unique_ptr<Opera
     return PyErr_SetFromErrno(PyExc_OSError);
   }
   loop::Channel* existing = loop->FindChannel(static_cast<int>(fd));
-  if (existing == nullptr) {
+  if (existing == nullptr && !operation->waits_first()) {
     Readiness readiness;
     const Operation::State state = operation->Try(*loop, static_cast<int>(fd), &readiness);
     if (state == Operation::State::kDone) return operation->TakeResult().release();

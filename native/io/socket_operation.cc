@@ -52,6 +52,10 @@ class Connect final : public Operation {
  public:
   explicit Connect(PyObject* address) : address_(Owned::NewRef(address)) {}
 
+  // Even if it is made already, as in asyncio: the server that accepts it may be on this loop, and
+  // comes to know of it by the same poll.
+  [[nodiscard]] bool waits_first() const override { return true; }
+
   State Try(loop::Loop&, int fd, Readiness* readiness) override {
     pollfd state{fd, POLLOUT, 0};
     if (poll(&state, 1, 0) <= 0) {

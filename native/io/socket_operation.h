@@ -24,6 +24,8 @@ class Operation {
   Operation& operator=(const Operation&) = delete;
   virtual ~Operation() = default;
 
+  // Whether it is tried only when an event says that its socket is ready.
+  [[nodiscard]] virtual bool waits_first() const { return false; }
   // kFailed with an exception set.
   [[nodiscard]] virtual State Try(loop::Loop& loop, int fd, Readiness* readiness) = 0;
   [[nodiscard]] interp::Owned TakeResult() { return std::move(result_); }

@@ -470,6 +470,13 @@ class OurDatagrams(Mixin, TransportCase):
 class AsyncioDatagrams(Mixin, TransportCase):
     make = staticmethod(asyncio.SelectorEventLoop)
 
+    @unittest.skipIf(
+        sys.version_info[:2] == (3, 13),
+        "asyncio 3.13 counts a header when it keeps a datagram and not when it sends it",
+    )
+    def test_resume_runs_in_the_context_of_the_call_that_found_no_room(self) -> None:
+        super().test_resume_runs_in_the_context_of_the_call_that_found_no_room()
+
 
 if __name__ == "__main__":
     unittest.main()
