@@ -91,11 +91,11 @@ function copyPackage(folder) {
   }
 }
 
-/** Runs groups of test/process with AddressSanitizer in Node, with or without the search for leaks. */
-async function runInNode(folder, python, groups, leaks) {
+/** How a script of test/process runs with AddressSanitizer in Node, with or without the search for leaks. */
+function variantIn(folder, python, leaks) {
   const runtime = ask(process.env.CXX ?? "c++", ["-print-file-name=libasan.so"]);
   if (!runtime || !existsSync(runtime)) throw new ToolError("libasan.so is missing (Debian: g++)");
-  const variant = {
+  return {
     folder: path.join(folder, "test", "process"),
     env: {
       ...addressOptions,
@@ -107,6 +107,21 @@ async function runInNode(folder, python, groups, leaks) {
     nodeOptions: ["--import", "data:text/javascript,delete process.env.LD_PRELOAD"],
     slower: 4,
   };
+}
+
+/** Builds with AddressSanitizer; returns how a script of test/process runs with it, without the search for leaks. */
+export async function addressVariant(selection) {
+  const folder = path.join(root, "build", "address");
+  mkdirSync(folder, { recursive: true });
+  const output = path.join(folder, "build");
+  const python = await build({ python: selection, tests: true, sanitize: "address", output });
+  copyPackage(folder);
+  return variantIn(folder, python, false);
+}
+
+/** Runs groups of test/process with AddressSanitizer in Node, with or without the search for leaks. */
+async function runInNode(folder, python, groups, leaks) {
+  const variant = variantIn(folder, python, leaks);
   const vitest = createRequire(import.meta.url).resolve("vitest/package.json");
   const report = path.join(folder, `vitest-${groups[0]}.json`);
   rmSync(report, { force: true });

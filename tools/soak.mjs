@@ -8,23 +8,13 @@ import path from "node:path";
 import { setImmediate as turn, setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
+import { random } from "../test/process/random-helpers.mjs";
 import { main, root, ToolError } from "./run.mjs";
 
 const megabyte = 1024 * 1024;
 const growthLimit = 24 * megabyte; // what V8's heap and malloc's free lists vary by
 const atOnce = 12;
 const perRound = 600;
-
-/** mulberry32: numbers in [0, 1) from a seed. */
-function random(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function expect(actual, wanted, what) {
   if (actual !== wanted) throw new ToolError(`${what}: ${actual}, not ${wanted}`);

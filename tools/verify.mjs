@@ -100,6 +100,11 @@ async function verify() {
   const { stress } = await import("./stress.mjs");
   await step("stress: connections by the thousands", () => stress({ python: first.executable }));
 
+  const { testOrders } = await import("./orders.mjs");
+  await step("orders: processes that do things in a random order and end", () =>
+    testOrders({ runs: 30, seed: 1, python: first.executable }),
+  );
+
   const { sanitize } = await import("./sanitize.mjs");
   await step("AddressSanitizer, LeakSanitizer and UBSan: native tests and unittest", () =>
     sanitize("address", first.executable, { inNode: false }),

@@ -12,6 +12,7 @@
 #endif
 
 #include "interp/error.h"
+#include "interp/faults.h"
 #include "interp/gil.h"
 #include "interp/interrupt.h"
 #include "interp/ref.h"
@@ -176,6 +177,7 @@ base::Result<void> Initialize(const InterpreterConfig& config) {
   SetInterpreterUsable(true);
   const Gil gil = Gil::FromPython();
   base::Result<void> result = PrepareInterrupts(gil);
+  if (result.ok()) result = ReportFaults(gil);
   if (result.ok() && config.before_user_code != nullptr) config.before_user_code(gil);
   if (result.ok()) result = RunStartCode(gil, config);
   slot.held = false;

@@ -31,9 +31,9 @@ using interp::Owned;
 
 // In the order of kGuarded.
 constexpr std::array kGuarded = {
-    IdOf("signal.alarm"),        IdOf("signal.pthread_sigmask"), IdOf("signal.set_wakeup_fd"),
-    IdOf("signal.setitimer"),    IdOf("signal.siginterrupt"),    IdOf("signal.signal"),
-    IdOf("faulthandler.enable"), IdOf("faulthandler.register"),
+    IdOf("signal.alarm"),         IdOf("signal.pthread_sigmask"), IdOf("signal.set_wakeup_fd"),
+    IdOf("signal.setitimer"),     IdOf("signal.siginterrupt"),    IdOf("signal.signal"),
+    IdOf("faulthandler.disable"), IdOf("faulthandler.enable"),    IdOf("faulthandler.register"),
 };
 
 std::array<PyCFunction, kGuarded.size()> originals;  // written before a guard can be called

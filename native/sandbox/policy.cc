@@ -12,6 +12,7 @@
 #include <numeric>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -26,16 +27,28 @@ namespace {
 constexpr std::size_t kCount = kEvents.size();
 constexpr std::size_t kSlots = std::bit_ceil(kCount * 4);  // sparse: most look-ups end at the first
 
+// Eight bytes at once, as they lie in memory.
+constexpr std::uint64_t EightBytes(const char* text) {
+  std::uint64_t bytes = 0;
+  if (!std::is_constant_evaluated()) {
+    std::memcpy(&bytes, text, sizeof bytes);
+    return bytes;
+  }
+  for (int i = 0; i < 8; ++i) {
+    const int place = std::endian::native == std::endian::little ? i : 7 - i;
+    bytes |= std::uint64_t{static_cast<unsigned char>(text[i])} << (8 * place);
+  }
+  return bytes;
+}
+
 // Its length, its first and its last eight bytes tell events apart well enough; a loop over all of
 // the name would cost more than the rest of the hook.
 constexpr std::size_t SlotOf(const char* name, std::size_t length) {
   std::uint64_t head = 0;
   std::uint64_t tail = 0;
   if (length >= 8) {
-    for (std::size_t i = 0; i < 8; ++i) {
-      head = head << 8 | static_cast<unsigned char>(name[i]);
-      tail = tail << 8 | static_cast<unsigned char>(name[length - 8 + i]);
-    }
+    head = EightBytes(name);
+    tail = EightBytes(name + length - 8);
   } else {
     for (std::size_t i = 0; i < length; ++i) {
       head = head << 8 | static_cast<unsigned char>(name[i]);

@@ -189,10 +189,11 @@ class ErlangEventLoop(TlsLoop, SocketLoop):
 
     def _report_failure(self, handle: Any, exception: BaseException) -> None:
         """What Handle._run does with an exception of its callback."""
-        if not self._hosted and isinstance(exception, (SystemExit, KeyboardInterrupt)):
-            raise exception
-        if hasattr(exception, "_coloop_watch") and _runs_task(handle):
-            return  # an interrupt of ours; the Task's promise tells of it
+        if isinstance(exception, (SystemExit, KeyboardInterrupt)):
+            if not self._hosted:
+                raise exception
+            if _runs_task(handle):
+                return  # it is the Task's outcome as well, of which its promise tells
         if not isinstance(handle, asyncio.Handle):
             message = f"Exception in callback of {handle!r}"
             self.call_exception_handler({"message": message, "exception": exception})

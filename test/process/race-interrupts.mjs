@@ -5,17 +5,10 @@
 import { fileURLToPath } from "node:url";
 import { isMainThread, Worker, workerData } from "node:worker_threads";
 import { Python } from "coloop";
+import { random } from "./random-helpers.mjs";
 
 const races = Number(process.env["COLOOP_RACES"] ?? 15_000);
-let state = Number(process.env["COLOOP_SEED"] ?? 1) >>> 0;
-
-/** mulberry32: from 0 to 1. */
-function random() {
-  state = (state + 0x6d2b79f5) >>> 0;
-  let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-}
+const chance = random(Number(process.env["COLOOP_SEED"] ?? 1));
 
 const code = `
 import asyncio
@@ -40,15 +33,15 @@ const fail = (text) => {
 };
 
 function raceOne(py, value) {
-  const turns = Math.floor(random() * 8000);
-  const dice = random();
+  const turns = Math.floor(chance() * 8000);
+  const dice = chance();
   if (dice < 0.3) {
     if (py.globals.work(value, turns) !== value) fail("a call without a limit");
     counts.values += 1;
     return;
   }
   const endless = dice > 0.995;
-  const timeout = random() * 0.3;
+  const timeout = chance() * 0.3;
   const start = performance.now();
   try {
     const result = endless
@@ -65,10 +58,10 @@ function raceOne(py, value) {
 
 async function raceTasks(py, value) {
   const one = async (id, timeout) => {
-    const turns = Math.floor(random() * 8000);
+    const turns = Math.floor(chance() * 8000);
     const call = timeout === undefined ? py.globals.task : py.globals.task.$with({ timeout });
     try {
-      if ((await call(id, turns, random() * 0.0005)) !== id) fail("another Task's value");
+      if ((await call(id, turns, chance() * 0.0005)) !== id) fail("another Task's value");
     } catch (error) {
       if (timeout === undefined) fail(`a Task without a limit: ${error.name}`);
       if (error.name !== "PythonTimeoutError") fail(`the Task's error is ${error.name}`);
@@ -76,7 +69,7 @@ async function raceTasks(py, value) {
     counts.tasks += 1;
   };
   const all = [];
-  for (let i = 0; i < 10; i++) all.push(one(value + i, i % 2 === 0 ? random() * 2 : undefined));
+  for (let i = 0; i < 10; i++) all.push(one(value + i, i % 2 === 0 ? chance() * 2 : undefined));
   await Promise.all(all);
 }
 
@@ -84,12 +77,12 @@ async function raceTasks(py, value) {
 // until a call has ended so. Without an error of a call it would wait for ever.
 async function raceInterrupts(py, turns) {
   const shared = new Int32Array(new SharedArrayBuffer(12)); // errors, promised, stop
-  const seed = Math.floor(random() * 2 ** 31);
+  const seed = Math.floor(chance() * 2 ** 31);
   const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { shared, seed } });
   await new Promise((resolve) => worker.once("message", resolve));
   for (let i = 0; i < turns; i++) {
     try {
-      if (py.globals.work(i, Math.floor(random() * 8000)) !== i) fail("another call's value");
+      if (py.globals.work(i, Math.floor(chance() * 8000)) !== i) fail("another call's value");
     } catch (error) {
       if (error.name !== "PythonInterruptedError") fail(`the error is ${error.name}`);
       counts.interrupts += 1;
@@ -116,7 +109,7 @@ async function interrupter(py) {
     while (Atomics.load(shared, 0) === before) {
       if (Atomics.wait(shared, 0, before, 5000) === "timed-out") return;
     }
-    for (let pause = random() * 20_000; pause > 0; pause--);
+    for (let pause = chance() * 20_000; pause > 0; pause--);
   }
 }
 

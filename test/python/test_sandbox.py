@@ -212,6 +212,7 @@ SIGNALS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: faulthandler.register(signal.SIGUSR1),
         "faulthandler.register",
     ),
+    "faulthandler.disable": (faulthandler.disable, "faulthandler.disable"),
     "faulthandler.enable": (faulthandler.enable, "faulthandler.enable"),
 }
 
@@ -374,7 +375,7 @@ class TestSignals(RefusalCase):
             faulthandler.dump_traceback(file)
             file.seek(0)
             self.assertIn("test_faulthandler_without_signals", file.read())
-        self.assertFalse(faulthandler.is_enabled())
+        self.assertTrue(faulthandler.is_enabled())
 
     def test_add_signal_handler(self) -> None:
         async def add() -> None:
