@@ -1,11 +1,13 @@
 // `npm run check:native`: clang-format and clang-tidy, version 19, over the C++ code.
-// `node tools/lint-native.mjs --write` formats; `--format-only` leaves clang-tidy out.
+// `node tools/lint-native.mjs --write` formats; `--format-only` leaves clang-tidy out; with `--idle` it takes
+// only what time others leave it.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
+import { line } from "./counts.mjs";
 import { installDebianPackages } from "./install.mjs";
 import { ask, main, root, run, timed, which } from "./run.mjs";
 
@@ -128,5 +130,10 @@ export async function lintNative({ write = false, formatOnly = false } = {}) {
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const write = process.argv.includes("--write");
   const formatOnly = process.argv.includes("--format-only");
-  await main(async () => ((await lintNative({ write, formatOnly })).failed === 0 ? 0 : 1));
+  if (process.argv.includes("--idle")) os.setPriority(os.constants.priority.PRIORITY_LOW);
+  await main(async () => {
+    const counts = await lintNative({ write, formatOnly });
+    console.log(line(counts));
+    return counts.failed === 0 ? 0 : 1;
+  });
 }

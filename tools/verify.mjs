@@ -6,7 +6,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { build } from "./build.mjs";
-import { add, line, none, ofVitest, oneFailed } from "./counts.mjs";
+import { add, line, none, ofNative, ofVitest, oneFailed } from "./counts.mjs";
 import { installDebianPackages, installPackages } from "./install.mjs";
 import { testMatrix } from "./matrix.mjs";
 import { findPythons, hasHeaders, minorOf } from "./pythons.mjs";
@@ -62,6 +62,19 @@ function chooseSecond([first, ...others]) {
     .sort((a, b) => distance(b) - distance(a) || number(b) - number(a))[0];
 }
 
+/** Begins them in the time that the steps leave; returns a function that waits for their end. */
+function startNativeChecks() {
+  const ended = run(process.execPath, [path.join(root, "tools", "lint-native.mjs"), "--idle"], {
+    capture: true,
+    timeout: 25 * 60_000,
+  });
+  return async () => {
+    const { code, stdout, stderr } = await ended;
+    process.stdout.write(stdout + stderr);
+    return ofNative(stdout, code);
+  };
+}
+
 async function verifyPython(python) {
   const name = `Python ${python.version}`;
   const { testNative } = await import("./test-native.mjs");
@@ -88,6 +101,7 @@ async function verify() {
   const second = chooseSecond(pythons);
 
   await verifyPython(first);
+  const nativeChecks = startNativeChecks();
   if (second) await verifyPython(second);
   else skip("the second Python", "no other minor version with headers is on this machine");
   await step("matrix: smoke tests on each Node and each Python", () =>
@@ -122,7 +136,7 @@ async function verify() {
   });
 
   await step("checks", async () => await (await import("./check.mjs")).check());
-  await step("native checks", async () => await (await import("./lint-native.mjs")).lintNative());
+  await step("native checks, begun after the first Python's tests", nativeChecks);
 }
 
 await main(async () => {
