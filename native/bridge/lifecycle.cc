@@ -3,7 +3,6 @@
 
 #include <node_api.h>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -50,9 +49,8 @@ using base::Result;
 using interp::Owned;
 
 std::mutex process_mutex;
-bool process_started = false;              // guarded by process_mutex
-std::string process_executable;            // the interpreter it is; guarded by process_mutex
-std::atomic<int> started_environments{0};  // those in which Python is started now
+bool process_started = false;    // guarded by process_mutex
+std::string process_executable;  // the interpreter it is; guarded by process_mutex
 
 struct StartOptions {
   interp::InterpreterConfig interpreter;
@@ -158,7 +156,6 @@ void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_liv
   data.link->host = nullptr;
   data.link = nullptr;
   data.node_host->Close(OnUvOwnerClosed, &data);
-  started_environments.fetch_sub(1);
 }
 
 // Past the exit sequence the process goes and nothing of Python's is freed, but a Worker whose uv
@@ -226,7 +223,6 @@ Result<void> StartEnvironment(EnvData& data) {
   interp::SetCurrentLane(data.lane);
   interp::AddLane(data.lane);
   if (data.main_thread) SetMainHost(data.node_host.get());
-  started_environments.fetch_add(1);
   return {};
 }
 
@@ -300,14 +296,8 @@ napi_value Exit(napi_env env, napi_callback_info info) {
   std::int32_t code = 0;
   napi_get_value_int32(env, arguments[0], &grace);
   napi_get_value_int32(env, arguments[1], &code);
-  const bool others = started_environments.load() > (data.started() ? 1 : 0);
   if (data.started()) data.js_host->Refuse("JavaScript cannot be called: the process is exiting");
-  std::vector<unsigned long> workers;
-  if (others) {
-    const interp::GilAcquire acquire;
-    for (const auto& [number, ident] : WorkerThreads()) workers.push_back(ident);
-  }
-  interp::RunExitSequence(grace, others);
+  std::vector<unsigned long> workers = interp::RunExitSequence(grace);
   // Node waits for its Workers, and they for Python.
   if (!workers.empty()) interp::EndDespite(std::move(workers), grace, code);
   return nullptr;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <mutex>
+#include <vector>
 
 #include "base/check.h"
 
@@ -16,6 +18,9 @@ namespace {
 thread_local GilSlot slot;
 std::atomic<bool> usable{false};
 thread_local GilWaits waits;
+
+std::mutex attached_mutex;
+std::vector<unsigned long> attached;  // guarded by attached_mutex
 
 // Taking a free GIL is faster than this.
 constexpr std::uint64_t kUncontended = 1'000;
@@ -93,6 +98,12 @@ GilRelease::~GilRelease() {
 void AttachThread(PyInterpreterState* interpreter) {
   COLOOP_CHECK(slot.state == nullptr);
   if (interpreter == nullptr) interpreter = PyInterpreterState_Main();
+  {
+    // Before the thread looks whether the interpreter is usable: who makes it unusable looks here
+    // afterwards, so that one of the two sees the other.
+    const std::lock_guard<std::mutex> lock(attached_mutex);
+    attached.push_back(PyThread_get_thread_ident());
+  }
   slot.state = PyThreadState_New(interpreter);
   COLOOP_CHECK(slot.state != nullptr);
 }
@@ -104,6 +115,13 @@ void DetachThread() {
   PyThreadState_Clear(slot.state);
   PyThreadState_DeleteCurrent();
   slot.state = nullptr;
+  const std::lock_guard<std::mutex> lock(attached_mutex);
+  attached.erase(std::find(attached.begin(), attached.end(), PyThread_get_thread_ident()));
+}
+
+std::vector<unsigned long> AttachedThreads() {
+  const std::lock_guard<std::mutex> lock(attached_mutex);
+  return attached;
 }
 
 }  // namespace coloop::interp

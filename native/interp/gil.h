@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 struct _ts;
 struct _is;
@@ -82,5 +83,7 @@ struct GilWaits {
 void AttachThread(_is* interpreter);
 // Undoes AttachThread, with the GIL not held.
 void DetachThread();
+// Python's idents of the threads that are attached, or are about to be. Any thread.
+[[nodiscard]] std::vector<unsigned long> AttachedThreads();
 
 }  // namespace coloop::interp

@@ -4,6 +4,7 @@
 #include <Python.h>
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -187,9 +188,9 @@ base::Result<void> Initialize(const InterpreterConfig& config) {
 
 std::string RuntimeVersion() { return Py_GetVersion(); }
 
-void RunExitSequence(int grace_ms, bool release_gil) {
+std::vector<unsigned long> RunExitSequence(int grace_ms) {
   static bool done = false;
-  if (done || !InterpreterUsable()) return;
+  if (done || !InterpreterUsable()) return {};
   done = true;
   GilSlot& slot = CurrentGilSlot();
   if (!slot.held) {
@@ -206,9 +207,11 @@ void RunExitSequence(int grace_ms, bool release_gil) {
     FlushStream(gil, "stderr");
   }
   SetInterpreterUsable(false);
-  if (!release_gil) return;
+  std::vector<unsigned long> others = AttachedThreads();
+  if (others.empty()) return others;
   slot.held = false;
   slot.state = PyEval_SaveThread();
+  return others;
 }
 
 }  // namespace coloop::interp

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "interp/gil.h"
@@ -23,10 +24,11 @@ struct InterpreterConfig {
 // "3.11.7 (main, …)": the version of the library that runs, for a check against the one asked for.
 [[nodiscard]] std::string RuntimeVersion();
 
-// Waits for Python's non-daemon threads, runs atexit, flushes stdout and stderr. Main thread only,
-// once; later calls do nothing. A wait of more than `grace_ms` milliseconds is interrupted. The GIL
-// stays taken, so that no Python thread runs while the process goes, unless `release_gil`: Node
-// waits for its Workers, and one of them may wait for the GIL.
-void RunExitSequence(int grace_ms, bool release_gil);
+// Waits for Python's non-daemon threads, runs atexit, flushes stdout and stderr; from then on the
+// interpreter is not usable. Main thread only, once; later calls do nothing. A wait of more than
+// `grace_ms` milliseconds is interrupted. The GIL stays taken, so that no Python thread runs while
+// the process goes, unless JavaScript threads are attached: Node waits for its Workers, and one of
+// them may wait for the GIL. Returns their idents.
+std::vector<unsigned long> RunExitSequence(int grace_ms);
 
 }  // namespace coloop::interp

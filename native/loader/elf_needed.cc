@@ -1,7 +1,7 @@
 // Reading the dynamic section from the file: the library is not loaded yet.
 #include "loader/elf_needed.h"
 
-#include "loader/platform.h"
+#include "elf/platform.h"
 
 #if COLOOP_HAS_DEEPBIND
 

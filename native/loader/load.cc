@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
-#include "loader/platform.h"
+#include "elf/platform.h"
 #if COLOOP_HAS_DEEPBIND
 #include <elf.h>
 #include <link.h>
@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "loader/elf_image.h"
+#include "elf/image.h"
 #include "loader/elf_needed.h"
 #include "loader/rebind.h"
 #include "loader/symbol_repair.h"
@@ -75,7 +75,7 @@ class Handle {
 bool Defines(const link_map* map, const Handle& handle, const char* symbol_name) {
   void* address = handle.Get() != nullptr ? dlsym(handle.Get(), symbol_name) : nullptr;
   // dlsym looks into what a library needs as well.
-  if (address == nullptr || !RangeOf(*map).Contains(address)) return false;
+  if (address == nullptr || !elf::RangeOf(*map).Contains(address)) return false;
   Dl_info info{};
   void* entry = nullptr;
   if (dladdr1(address, &info, &entry, RTLD_DL_SYMENT) == 0 || entry == nullptr) return false;

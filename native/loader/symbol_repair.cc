@@ -1,7 +1,7 @@
 // Initialising what copy relocations left behind; see symbol_repair.h.
 #include "loader/symbol_repair.h"
 
-#include "loader/platform.h"
+#include "elf/platform.h"
 
 #if COLOOP_HAS_DEEPBIND
 
@@ -18,7 +18,7 @@
 #include <new>  // NOLINT(misc-include-cleaner): placement new
 #include <string_view>
 
-#include "loader/elf_image.h"
+#include "elf/image.h"
 
 namespace coloop::loader {
 
@@ -73,7 +73,7 @@ const LibcData kLibcData[] = {
 
 void CopyLocaleIds() {
   void* self = dlopen(nullptr, RTLD_NOW);
-  ElfImage executable;
+  elf::Image executable;
   if (!ReadImage(self, &executable)) return;
   for (const ElfW(Rela) & relocation : executable.relocations[0]) {
     if (ELF64_R_TYPE(relocation.r_info) != kCopyRelocation) continue;

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "interp/gil.h"
+#include "sandbox/cffi.h"
 #include "sandbox/ctypes_symbols.h"
 #include "sandbox/events.h"
 #include "sandbox/guards.h"
@@ -31,6 +32,8 @@ namespace {
     return -1;
   }
   if (finding.watched != kUnknownEvent) ReportEvent(finding.watched, Reported::kWatched, arguments);
+  PyObject* cffi = event == IdOf("import") ? CffiFile(arguments) : nullptr;
+  if (cffi != nullptr) GuardCffi(cffi);
   return 0;
 }
 

@@ -301,4 +301,12 @@ Finding Inspect(EventId event, PyObject* arguments) {
   return finding;
 }
 
+PyObject* CffiFile(PyObject* arguments) {
+  PyObject* name = Argument(arguments, 0);
+  PyObject* file = Argument(arguments, 1);
+  const bool loads = name != nullptr && PyUnicode_Check(name) != 0 && file != nullptr &&
+                     PyUnicode_Check(file) != 0 && NameEndsIn(name, "_cffi_backend");
+  return loads ? file : nullptr;
+}
+
 }  // namespace coloop::sandbox

@@ -19,4 +19,8 @@ struct Finding {
 // what is allowed, but for text that is not ASCII.
 [[nodiscard]] Finding Inspect(EventId event, _object* arguments);
 
+// The file of cffi's extension module, if that is what an `import` event is about; borrowed, or
+// null.
+[[nodiscard]] _object* CffiFile(_object* arguments);
+
 }  // namespace coloop::sandbox

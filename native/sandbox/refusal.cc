@@ -58,14 +58,6 @@ bool CalledByMultiprocessing() {
   return found;
 }
 
-std::string MessageOf(const Event& event, const std::string& why) {
-  const std::string name(event.name);
-  if (!why.empty()) return name + kBlockedText + why;
-  if (event.group == Group::kSignals) return name + kSignalText;
-  if (event.group != Group::kSubprocess) return name + kBlockedText + kPolicyText;
-  return name + kProcessText + (CalledByMultiprocessing() ? kMultiprocessingText : "");
-}
-
 PyObject* SecondBase(Group group) {
   if (group == Group::kSignals) return PyExc_ValueError;
   const bool import = group == Group::kImport || group == Group::kCffi;
@@ -111,13 +103,22 @@ Owned ClassOf(PyObject* second) {
 
 }  // namespace
 
+std::string RefusalText(EventId id, const std::string& why) {
+  const Event& event = kEvents[id];
+  const std::string name(event.name);
+  if (!why.empty()) return name + kBlockedText + why;
+  if (event.group == Group::kSignals) return name + kSignalText;
+  if (event.group != Group::kSubprocess) return name + kBlockedText + kPolicyText;
+  return name + kProcessText + (CalledByMultiprocessing() ? kMultiprocessingText : "");
+}
+
 PyObject* Refuse(EventId event, PyObject* arguments, const std::string& why) {
   const Event& refused = kEvents[event];
   ReportEvent(event, Reported::kRefused, arguments);
   PyObject* second = SecondBase(refused.group);
   const Owned type = ClassOf(second);
   if (!type) return nullptr;
-  const Owned message = Text(MessageOf(refused, why));
+  const Owned message = Text(RefusalText(event, why));
   const Owned exception(message ? PyObject_CallOneArg(type.get(), message.get()) : nullptr);
   const Owned name = exception ? Text(refused.name) : Owned();
   if (!name || PyObject_SetAttrString(exception.get(), "event", name.get()) != 0) return nullptr;

@@ -17,4 +17,7 @@ namespace coloop::sandbox {
 // said in place of "The sandbox policy denies it."
 _object* Refuse(EventId event, _object* arguments = nullptr, const std::string& why = {});
 
+// What its message says.
+[[nodiscard]] std::string RefusalText(EventId event, const std::string& why = {});
+
 }  // namespace coloop::sandbox

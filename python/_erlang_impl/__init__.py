@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from . import _aliases, _host
+from . import _aliases, _host, _stdio
 from ._host import async_call, call, cast
 from ._js import JsError, JsObject
 from ._loop import ErlangEventLoop
@@ -66,3 +66,4 @@ class _Module(ModuleType):
 
 sys.modules[__name__].__class__ = _Module
 _aliases.install()
+_stdio.install()

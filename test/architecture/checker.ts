@@ -34,9 +34,10 @@ const lower = ["interp", "base"];
 /** src → bridge → { context, io → loop, sandbox, convert } → interp → base. */
 const layers: Readonly<Record<string, Layer>> = {
   base: { includes: [], apis: [] },
+  elf: { includes: [], apis: [] },
   interp: { includes: ["base"], apis: ["python"] },
   convert: { includes: lower, apis: ["python", "node"] },
-  sandbox: { includes: lower, apis: ["python"] },
+  sandbox: { includes: ["elf", ...lower], apis: ["python"] },
   loop: { includes: lower, apis: ["python", "uv"] },
   io: { includes: ["loop", ...lower], apis: ["python"] },
   context: { includes: lower, apis: ["python", "uv"] },
@@ -44,7 +45,7 @@ const layers: Readonly<Record<string, Layer>> = {
     includes: ["context", "io", "loop", "sandbox", "convert", ...lower],
     apis: ["node", "uv"],
   },
-  loader: { includes: ["base"], apis: ["node"] },
+  loader: { includes: ["elf", "base"], apis: ["node"] },
 };
 
 /** Umbrella headers only: the parts of an API are reached through them. */

@@ -66,9 +66,10 @@ async def datagrams():
 async def watch():
     ours, theirs = socket.socketpair()
     kept.extend([ours, theirs])
-    asyncio.get_running_loop().add_reader(ours, print)
+    asyncio.get_running_loop().add_reader(ours, ours.recv, 1)
 
-kept = []
+if "kept" not in globals():
+    kept = []
 
 def call_back():
     try:

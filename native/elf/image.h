@@ -1,7 +1,7 @@
 // A library or the executable as the dynamic linker has it in memory.
 #pragma once
 
-#include "loader/platform.h"
+#include "elf/platform.h"
 
 #if COLOOP_HAS_DEEPBIND
 
@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <span>
 
-namespace coloop::loader {
+namespace coloop::elf {
 
 struct AddressRange {
   std::uintptr_t start = 0;
@@ -30,7 +30,7 @@ template <typename T>
   return reinterpret_cast<T*>(address);
 }
 
-struct ElfImage {
+struct Image {
   ElfW(Addr) base = 0;
   AddressRange range;
   AddressRange read_only;  // whole pages, made read-only after relocation (PT_GNU_RELRO)
@@ -40,11 +40,11 @@ struct ElfImage {
 };
 
 // Reads the image of a handle of dlopen's; false if there is none or it is not complete.
-[[nodiscard]] bool ReadImage(void* handle, ElfImage* image);
+[[nodiscard]] bool ReadImage(void* handle, Image* image);
 
 // The part for a caller that knows no more than the linker's entry.
 [[nodiscard]] AddressRange RangeOf(const link_map& map);
 
-}  // namespace coloop::loader
+}  // namespace coloop::elf
 
 #endif

@@ -1,7 +1,7 @@
 // Program headers and the dynamic section in memory (elf(5)).
-#include "loader/elf_image.h"
+#include "elf/image.h"
 
-#include "loader/platform.h"
+#include "elf/platform.h"
 
 #if COLOOP_HAS_DEEPBIND
 
@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace coloop::loader {
+namespace coloop::elf {
 
 namespace {
 
@@ -61,7 +61,7 @@ AddressRange RangeOf(const link_map& map) {
   return search.range;
 }
 
-bool ReadImage(void* handle, ElfImage* image) {
+bool ReadImage(void* handle, Image* image) {
   link_map* map = nullptr;
   if (handle == nullptr || dlinfo(handle, RTLD_DI_LINKMAP, static_cast<void*>(&map)) != 0)
     return false;
@@ -105,6 +105,6 @@ bool ReadImage(void* handle, ElfImage* image) {
   return image->symbols != nullptr && image->strings != nullptr;
 }
 
-}  // namespace coloop::loader
+}  // namespace coloop::elf
 
 #endif

@@ -11,3 +11,10 @@
 #else
 #define COLOOP_HAS_DEEPBIND 0
 #endif
+
+// Whether slots.h knows this processor's relocations.
+#if COLOOP_HAS_DEEPBIND && (defined(__x86_64__) || defined(__aarch64__))
+#define COLOOP_HAS_SLOTS 1
+#else
+#define COLOOP_HAS_SLOTS 0
+#endif
