@@ -45,7 +45,7 @@ def _replacement(stream: Any) -> io.TextIOWrapper | None:
     file = _HostFile(raw.fileno(), "wb", closefd=False)
     vars(file)["name"] = raw.name
     made = io.TextIOWrapper(
-        file if unbuffered else io.BufferedWriter(file),  # type: ignore[arg-type]
+        file if unbuffered else io.BufferedWriter(file),
         encoding=stream.encoding,
         errors=stream.errors,
         newline="\n",
