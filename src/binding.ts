@@ -24,6 +24,8 @@ export interface NativeStartOptions {
   readonly rules: readonly string[];
   readonly watch: readonly string[];
   readonly strict: boolean;
+  /** Node.js runs children for Python. */
+  readonly children: boolean;
 }
 
 /** What the sandbox reports: the stack is three texts a frame (file, line, function). */
@@ -95,6 +97,10 @@ export interface Binding {
   /** Calls `wake` on this thread when there are reports to take; one listener for the process. */
   listenToSandbox(wake: (() => void) | null): void;
   takeSandboxReports(): readonly NativeReport[];
+  /** A child of Python's has ended; the status is that of waitpid(2). Also after `close`. */
+  childExited(pid: number, status: number): void;
+  /** Node.js waits for no child of Python's any more. */
+  orphanChildren(): void;
   tightenSandbox(deny: readonly string[], rules: readonly string[], strict: boolean): void;
 }
 

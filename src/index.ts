@@ -17,6 +17,7 @@ export {
   PythonTimeoutError,
   TimeoutError,
 } from "./errors.js";
+export type { SandboxFrame } from "./frame.js";
 export type { StreamOptions } from "./iterate.js";
 export { type Keywords, kw } from "./kw.js";
 export type { Metrics } from "./metrics.js";
@@ -25,11 +26,18 @@ export { type LoopError, Python, type PythonEvents, type StartOptions } from "./
 export type {
   Sandbox,
   SandboxEvent,
-  SandboxFrame,
   SandboxOptions,
   SandboxRule,
   SandboxRules,
   SandboxTightening,
 } from "./sandbox.js";
 export type { ShutdownOptions, SignalHandler, SignalOptions } from "./signals.js";
+export type {
+  SubprocessChange,
+  SubprocessDecision,
+  SubprocessPolicy,
+  SubprocessRefusal,
+  SubprocessRequest,
+  SubprocessStream,
+} from "./subprocess.js";
 export type { PyView, ViewOptions } from "./view.js";

@@ -12,6 +12,7 @@ import {
 import { type Binding, binding, loadBinding, packageFolder, useBinding } from "./binding.js";
 import { apart, type Blocked, callers, type WatchdogOptions, warnOf } from "./blocked.js";
 import type { CallOptions, RunOptions } from "./call.js";
+import { connectChildren } from "./children.js";
 import { type CloseOptions, HostContext, type Locals, type PythonContext } from "./context.js";
 import { discoverInterpreter, type Interpreter } from "./discover.js";
 import { ColoopError, makeError, makeOwnError } from "./errors.js";
@@ -162,6 +163,7 @@ function setUpOnce(native: Binding): void {
   process.on("beforeExit", () => native.serve());
   if (isMainThread) {
     process.on("exit", (code) => {
+      native.orphanChildren();
       native.exit(exitGrace, code);
       deliverReports(native);
     });
@@ -238,6 +240,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     if (running !== undefined) {
       if (running.key === key) {
         if (options.sandbox?.onEvent !== undefined) listen(binding(), options.sandbox.onEvent);
+        connectChildren(options.sandbox?.subprocess);
         return running.handle;
       }
       throw new ColoopError(
@@ -261,6 +264,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     if (options.signals === "host" && isMainThread) native.routeSignals();
     if (isMainThread) listen(native, options.sandbox?.onEvent);
     connectLibrary(bridge);
+    connectChildren(options.sandbox?.subprocess);
     setMissing(bridge.$attr("MISSING", { ref: true }) as PyProxy);
     const handle = new Python(interpreter);
     running = { handle, key, interpreter };
@@ -461,6 +465,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     running = undefined;
     this.#signals.clear();
     await python().cancelAll((options.timeout ?? defaultCloseTimeout) / 1000);
+    if (isMainThread) python().disconnectChildren("Python was closed");
     connectLibrary(undefined);
     forgetNames();
     if (isMainThread) {

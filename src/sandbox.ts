@@ -5,7 +5,9 @@ import { resolve } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { type Binding, binding, type NativeReport } from "./binding.js";
 import { ColoopTypeError } from "./errors.js";
+import type { SandboxFrame } from "./frame.js";
 import { checkOptions } from "./options.js";
+import type { SubprocessPolicy } from "./subprocess.js";
 
 /** What a rule lets pass: with `allow` nothing else passes; `deny` counts more. */
 export interface SandboxRule {
@@ -46,16 +48,6 @@ export interface SandboxTightening {
   deny?: readonly string[];
   /** Rules that count besides those there are. */
   rules?: SandboxRules;
-}
-
-/** A frame of Python's stack. */
-export interface SandboxFrame {
-  /** The file's name as the code object has it. */
-  readonly file: string;
-  /** The line in it. */
-  readonly line: number;
-  /** The function's name. */
-  readonly function: string;
 }
 
 /** What Python wanted to do. */
@@ -108,6 +100,12 @@ export interface SandboxOptions {
    * on the main thread, where alone it can be set. What it throws is an uncaught exception.
    */
   onEvent?: (event: SandboxEvent) => void;
+  /**
+   * Python's `subprocess` and asyncio's subprocesses work by children that Node.js runs, each of which
+   * this function allows, changes or denies. On the main thread, where alone it can be set. Default: no
+   * children.
+   */
+  subprocess?: SubprocessPolicy;
 }
 
 /** A policy with each name once, in order, so that equal policies are equal texts. */
@@ -117,6 +115,7 @@ export interface SandboxPolicy {
   readonly rules: readonly string[];
   readonly watch: readonly string[];
   readonly strict: boolean;
+  readonly children: boolean;
 }
 
 const ruleNames = [
@@ -194,9 +193,11 @@ export function sandboxPolicy(options: SandboxOptions = {}): SandboxPolicy {
     rules: "object",
     watch: "strings",
     onEvent: "function",
+    subprocess: "function",
   });
-  if (options.onEvent !== undefined && !isMainThread) {
-    fail(`the option "onEvent" of ${where} is for the main thread: it is told of every thread`);
+  for (const name of ["onEvent", "subprocess"] as const) {
+    if (options[name] === undefined || isMainThread) continue;
+    fail(`the option "${name}" of ${where} is for the main thread: it is told of every thread`);
   }
   const strict = isStrict(options.preset, where, ["default", "strict"]);
   return {
@@ -205,6 +206,7 @@ export function sandboxPolicy(options: SandboxOptions = {}): SandboxPolicy {
     rules: ruleLines(withPreset(options.rules ?? {}, strict), `${where}.rules`),
     watch: sorted(options.watch),
     strict,
+    children: options.subprocess !== undefined,
   };
 }
 

@@ -84,6 +84,7 @@ StartOptions ReadOptions(napi_env env, napi_value object) {
   options.sandbox.rules = Texts(env, Property(env, object, "rules"));
   options.sandbox.watch = Texts(env, Property(env, object, "watch"));
   napi_get_value_bool(env, Property(env, object, "strict"), &options.sandbox.strict);
+  napi_get_value_bool(env, Property(env, object, "children"), &options.sandbox.children);
   return options;
 }
 

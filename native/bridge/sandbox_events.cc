@@ -14,6 +14,8 @@
 #include "base/result.h"
 #include "bridge/env_data.h"
 #include "bridge/exporter.h"
+#include "interp/gil.h"
+#include "sandbox/children.h"
 #include "sandbox/events.h"
 #include "sandbox/policy.h"
 #include "sandbox/reports.h"
@@ -148,6 +150,27 @@ napi_value Tighten(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// childExited(pid, status): also after close(), since threads of Python's may wait for it.
+napi_value ChildExited(napi_env env, napi_callback_info info) {
+  std::size_t count = 2;
+  napi_value arguments[2] = {nullptr, nullptr};
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
+  std::int32_t pid = 0;
+  std::int32_t status = 0;
+  napi_get_value_int32(env, arguments[0], &pid);
+  napi_get_value_int32(env, arguments[1], &status);
+  const interp::GilAcquire acquire;
+  if (acquire.ok()) sandbox::ChildExited(acquire.gil(), pid, status);
+  return nullptr;
+}
+
+// orphanChildren(): Node.js waits for no child any more.
+napi_value OrphanChildren(napi_env, napi_callback_info) {
+  const interp::GilAcquire acquire;
+  if (acquire.ok()) sandbox::OrphanChildren(acquire.gil());
+  return nullptr;
+}
+
 }  // namespace
 
 bool AddSandbox(napi_env env, napi_value exports) {
@@ -155,9 +178,8 @@ bool AddSandbox(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      {"listenToSandbox", Listen},
-      {"takeSandboxReports", Take},
-      {"tightenSandbox", Tighten},
+      {"listenToSandbox", Listen},  {"takeSandboxReports", Take},       {"tightenSandbox", Tighten},
+      {"childExited", ChildExited}, {"orphanChildren", OrphanChildren},
   };
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;

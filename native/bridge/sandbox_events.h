@@ -1,4 +1,4 @@
-// The sandbox's reports to JavaScript, and JavaScript's tightening.
+// The sandbox's reports to JavaScript, and what JavaScript tells it.
 #pragma once
 
 struct napi_env__;

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "interp/gil.h"
 #include "sandbox/cffi.h"
+#include "sandbox/children.h"
 #include "sandbox/ctypes_symbols.h"
 #include "sandbox/events.h"
 #include "sandbox/guards.h"
@@ -66,7 +67,8 @@ base::Result<void> Install(const Options& options) {
   base::Result<void> set = SetPolicy(options);
   if (!set.ok()) return set;
   ResolveSymbols();
-  if (!ShadowForkExec() || !GuardModules() || PySys_AddAuditHook(Hook, nullptr) != 0) {
+  if (!ShadowForkExec() || !GuardModules() || (options.children && !GuardWaits()) ||
+      PySys_AddAuditHook(Hook, nullptr) != 0) {
     return base::Error{"ERR_COLOOP_START",
                        "the sandbox could not replace Python's built-in modules"};
   }

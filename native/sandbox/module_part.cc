@@ -10,6 +10,7 @@
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "sandbox/audit_hook.h"
+#include "sandbox/children.h"
 #include "sandbox/events.h"
 #include "sandbox/guards.h"
 #include "sandbox/policy.h"
@@ -86,8 +87,8 @@ PyMethodDef functions[] = {
 
 }  // namespace
 
-bool AddToModule(const interp::Gil&, PyObject* module) {
-  return PyModule_AddFunctions(module, functions) == 0;
+bool AddToModule(const interp::Gil& gil, PyObject* module) {
+  return PyModule_AddFunctions(module, functions) == 0 && AddChildrenToModule(gil, module);
 }
 
 }  // namespace coloop::sandbox

@@ -74,6 +74,7 @@ constexpr std::array<EventId, kSlots> kIndex = MakeIndex();
 std::array<std::atomic<Verdict>, kCount> verdicts;
 std::array<std::atomic<Action>, kCount> actions;
 std::array<std::atomic<bool>, kCount> watched;
+std::atomic<bool> routes_children{false};
 std::mutex change_mutex;       // serialises all changes
 std::vector<EventId> waiting;  // guarded by change_mutex: denied as soon as Seal is called
 OwnedRuleLayer waiting_rules;  // guarded by change_mutex, too
@@ -170,6 +171,11 @@ base::Result<Selection> Select(const std::vector<std::string>& names) {
   return selection;
 }
 
+// What subprocess raises on its way to a child of Node's.
+bool IsRouted(EventId event) {
+  return event == IdOf("subprocess.Popen") || event == IdOf("_posixsubprocess.fork_exec");
+}
+
 }  // namespace
 
 base::Result<void> SetPolicy(const Options& options) {
@@ -188,9 +194,11 @@ base::Result<void> SetPolicy(const Options& options) {
   ClearRules();
   waiting_rules = std::move(rules.value());
   installed = options;
+  routes_children.store(options.children);
   for (std::size_t i = 0; i < kCount; ++i) {
     watched[i].store(watch.value().by_name[i] || watch.value().by_group[i]);
     Verdict verdict = options.strict ? kEvents[i].strict : kEvents[i].standard;
+    if (options.children && IsRouted(static_cast<EventId>(i))) verdict = Verdict::kAllow;
     if (allowed.by_group[i]) verdict = Verdict::kAllow;
     if (denied.by_group[i]) verdict = Verdict::kDeny;
     if (allowed.by_name[i]) verdict = Verdict::kAllow;
@@ -208,9 +216,10 @@ base::Result<void> CheckSame(const Options& options) {
   const auto lists = [](const Options& it) {
     return std::array{Sorted(it.allow), Sorted(it.deny), Sorted(it.rules), Sorted(it.watch)};
   };
-  if (!options.strict && lists(options) == lists(Options{})) return {};
   const std::lock_guard<std::mutex> lock(change_mutex);
-  if (options.strict == installed.strict && lists(options) == lists(installed)) return {};
+  const bool routes = installed.children || !options.children;
+  if (routes && !options.strict && lists(options) == lists(Options{})) return {};
+  if (routes && options.strict == installed.strict && lists(options) == lists(installed)) return {};
   return base::Error{
       "ERR_COLOOP_POLICY",
       "the process has one sandbox policy, set by its first start: start Python here "
@@ -256,6 +265,8 @@ EventId FindEvent(const char* name) {
     }
   }
 }
+
+bool RoutesChildren() { return routes_children.load(std::memory_order_relaxed); }
 
 Action ActionOf(EventId event) { return actions[event].load(std::memory_order_relaxed); }
 

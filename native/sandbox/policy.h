@@ -23,8 +23,12 @@ struct Options {
   std::vector<std::string> rules = {};  // lines of rules.h
   std::vector<std::string> watch = {};  // names of what is reported although it is allowed
   // NOLINTEND(readability-redundant-member-init)
-  bool strict = false;  // the preset that denies all but computing
+  bool strict = false;    // the preset that denies all but computing
+  bool children = false;  // subprocess works by children that Node.js runs
 };
+
+// Whether the first start said `children`.
+[[nodiscard]] bool RoutesChildren();
 
 // What the hook does about an event.
 enum class Action : std::uint8_t {

@@ -1,5 +1,5 @@
-// The module `_posixsubprocess` with one function, which asks the policy. The original is loaded
-// only when a call is allowed.
+// The module `_posixsubprocess` with one function, which asks the policy. A call that is allowed
+// goes to Node.js where that runs the children, else to the original, which is loaded only then.
 #include "sandbox/posixsubprocess.h"
 
 #include <Python.h>
@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "interp/ref.h"
+#include "sandbox/children.h"
 #include "sandbox/events.h"
 #include "sandbox/inittab.h"
 #include "sandbox/policy.h"
@@ -60,6 +61,11 @@ Owned LoadFile() {
 PyObject* ForkExec(PyObject* module, PyObject* arguments, PyObject* keywords) {
   if (Denied(IdOf("_posixsubprocess.fork_exec"))) {
     return Refuse(IdOf("_posixsubprocess.fork_exec"));
+  }
+  if (RoutesChildren()) {
+    PyObject* handler = ForkExecHandler();
+    if (handler == nullptr) return Refuse(IdOf("_posixsubprocess.fork_exec"));
+    return PyObject_Call(handler, arguments, keywords);
   }
   State& state = StateOf(module);
   if (state.fork_exec == nullptr) {

@@ -18,7 +18,7 @@ from typing import Any
 
 import _coloop
 
-from . import _host
+from . import _children, _host
 from ._errors import describe
 from ._js import MISSING, thrown
 from ._policy import install_policy
@@ -238,6 +238,13 @@ def unregister(name: str) -> bool:
     return _host.unregister(name)
 
 
+connect_children = _children.connect
+disconnect_children = _children.disconnect
+begin_child = _children.begin
+spawned_child = _children.spawned
+failed_child = _children.failed
+refused_child = _children.refused
+
 _on_blocked: Any = None
 
 
@@ -286,5 +293,7 @@ async def cancel_tasks(timeout: float) -> None:
 async def cancel_all(timeout: float) -> None:
     """Cancels the loop's Tasks and waits for them and for its async generators."""
     await cancel_tasks(timeout)
-    await asyncio.get_running_loop().shutdown_asyncgens()
+    loop: Any = asyncio.get_running_loop()
+    await loop._close_children(timeout)
+    await loop.shutdown_asyncgens()
     _host.unregister_all()

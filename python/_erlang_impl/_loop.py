@@ -25,6 +25,7 @@ import _coloop
 from ._metrics import Metrics
 from ._pipe import ReadPipeTransport, WritePipeTransport
 from ._sockets import SocketLoop
+from ._subprocess import SubprocessLoop
 from ._tls_loop import TlsLoop
 from ._transport import DatagramTransport, StreamTransport
 
@@ -45,10 +46,6 @@ _DATAGRAM_FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 _NO_SIGNALS = (
     "signals are handled by Node.js: use py.onSignal() in JavaScript, which calls a JavaScript or "
     'Python function, or start Python with signals: "host" and use signal.signal()'
-)
-_NO_SUBPROCESS = (
-    "subprocesses are not started in the Node.js process: use node:child_process through a "
-    "registered function"
 )
 
 
@@ -92,7 +89,7 @@ class _Selector:
         return selectors.SelectorKey(fileobj, fd, read | write, None)
 
 
-class ErlangEventLoop(TlsLoop, SocketLoop):
+class ErlangEventLoop(TlsLoop, SubprocessLoop, SocketLoop):
     """asyncio's event loop on libuv.
 
     Hosted, it is attached to the loop that Node.js runs and needs no `run_*`; owned, it has a
@@ -110,6 +107,7 @@ class ErlangEventLoop(TlsLoop, SocketLoop):
         self._lent: set[StreamTransport] = set()  # their descriptor is used by sendfile()
         self._listening: dict[int, tuple[Callable[[], Any], socket.socket, Any, int]] = {}
         self._watched_files: dict[int, Any] = {}  # what add_reader() and add_writer() were given
+        self._child_transports: set[Any] = set()
         self._unix_server_sockets: dict[Any, int] = {}
         self._signal_handlers: dict[int, Any] = {}
         self._selector = _Selector(self)
@@ -168,6 +166,8 @@ class ErlangEventLoop(TlsLoop, SocketLoop):
 
     def _end_hosted(self) -> None:
         """What the native close needs before it: Python's own parts of a hosted loop end."""
+        for transport in list(self._child_transports):
+            transport.close()
         for task in asyncio.all_tasks(self):
             # Nothing will run it any more, and nobody can be told of that.
             silenced: Any = task
@@ -466,12 +466,6 @@ class ErlangEventLoop(TlsLoop, SocketLoop):
 
     def remove_signal_handler(self, sig: int) -> bool:
         raise NotImplementedError(_NO_SIGNALS)
-
-    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(_NO_SUBPROCESS)
-
-    async def subprocess_shell(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(_NO_SUBPROCESS)
 
 
 def new_hosted() -> ErlangEventLoop:

@@ -48,6 +48,19 @@ asyncio.get_running_loop().add_reader(ours, print)
 `);
     ready();
   },
+  async children() {
+    await py.exec(`
+import asyncio
+
+PIPE = asyncio.subprocess.PIPE
+child = await asyncio.create_subprocess_shell("echo out; exit 3", stdout=PIPE)
+out, _ = await child.communicate()
+sleeping = await asyncio.create_subprocess_exec("sleep", "100", stdin=PIPE)
+waiting = asyncio.ensure_future(sleeping.wait())
+result = out.decode(), child.returncode, sleeping.pid`);
+    ready(py.evalSync("result"));
+    setInterval(() => {}, 1000);
+  },
   async threads() {
     py.register("echo", (value) => value);
     py.execSync(`
