@@ -8,7 +8,7 @@
 #include "io/names.h"
 #include "io/pipe_type.h"
 #include "io/resolver.h"
-#include "io/socket_channel.h"
+#include "io/socket_functions.h"
 #include "io/span.h"
 #include "io/stream_type.h"
 #include "io/tls_type.h"

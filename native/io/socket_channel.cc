@@ -2,6 +2,7 @@
 
 #include <Python.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -28,91 +29,6 @@ namespace {
 
 PyTypeObject* channel_type = nullptr;
 
-// A buffer of the user's, held while an operation is under way.
-class Buffer {
- public:
-  Buffer() = default;
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() {
-    if (view_.obj != nullptr) PyBuffer_Release(&view_);
-  }
-
-  // False with an exception set.
-  [[nodiscard]] bool Open(PyObject* object, int flags) {
-    return PyObject_GetBuffer(object, &view_, flags) == 0;
-  }
-  [[nodiscard]] char* data() const { return static_cast<char*>(view_.buf); }
-  [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(view_.len); }
-
- private:
-  Py_buffer view_{};
-};
-
-class Receive final : public Operation {
- public:
-  explicit Receive(std::size_t size) : size_(size) {}
-
-  State Try(loop::Loop& loop, int fd, Readiness* readiness) override {
-    const bool direct = readiness->many && size_ >= kManyBytes;
-    const std::size_t room = std::min(size_, direct ? kDirectBytes : loop::Loop::kScratchSize);
-    PyObject* bytes = nullptr;
-    if (direct) {
-      bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(room));
-      if (bytes == nullptr) return State::kFailed;
-    }
-    char* into = direct ? PyBytes_AS_STRING(bytes) : loop.Scratch();
-    const ssize_t got = recv(fd, into, room, MSG_DONTWAIT);
-    if (got < 0) {
-      const int error = errno;
-      Py_XDECREF(bytes);
-      return Fail(error, readiness);
-    }
-    readiness->drained = static_cast<std::size_t>(got) < room;
-    readiness->many = static_cast<std::size_t>(got) >= kManyBytes;
-    if (!direct) return Finish(PyBytes_FromStringAndSize(into, got));
-    return _PyBytes_Resize(&bytes, got) == 0 ? Finish(bytes) : State::kFailed;
-  }
-
- private:
-  std::size_t size_;
-};
-
-class ReceiveInto final : public Operation {
- public:
-  [[nodiscard]] bool Open(PyObject* buffer) { return buffer_.Open(buffer, PyBUF_WRITABLE); }
-
-  State Try(loop::Loop&, int fd, Readiness* readiness) override {
-    const ssize_t got = recv(fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
-    if (got < 0) return Fail(errno, readiness);
-    readiness->drained = static_cast<std::size_t>(got) < buffer_.size();
-    return Finish(PyLong_FromSsize_t(got));
-  }
-
- private:
-  Buffer buffer_;
-};
-
-class SendAll final : public Operation {
- public:
-  [[nodiscard]] bool Open(PyObject* data) { return buffer_.Open(data, PyBUF_SIMPLE); }
-
-  State Try(loop::Loop&, int fd, Readiness* readiness) override {
-    do {
-      const ssize_t sent =
-          send(fd, buffer_.data() + sent_, buffer_.size() - sent_, MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (sent < 0 && errno == EINTR) continue;
-      if (sent < 0) return Fail(errno, readiness);
-      sent_ += static_cast<std::size_t>(sent);
-    } while (sent_ < buffer_.size());
-    return Finish(Owned::NewRef(Py_None).release());
-  }
-
- private:
-  Buffer buffer_;
-  std::size_t sent_ = 0;
-};
-
 struct Waiter {
   Owned future;
   std::unique_ptr<Operation> operation;
@@ -136,13 +52,19 @@ class SocketChannel final : public loop::Channel {
   }
   [[nodiscard]] bool Attach(PyObject* weak) {
     weak_ = Owned(weak);
+    int type = 0;
+    socklen_t length = sizeof(type);
+    streams_ = getsockopt(fd_, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
     if (loop_.Attach(fd_, *this)) return true;
     PyErr_SetFromErrno(PyExc_OSError);
     return false;
   }
   // The socket object is gone.
   void Stop() {
-    if (fd_ >= 0) loop_.Detach(std::exchange(fd_, -1), *this, true);
+    if (fd_ < 0) return;
+    const int fd = fd_;
+    Dropped();
+    loop_.Detach(fd, *this, true);
   }
 
   void Note(unsigned events) override {
@@ -158,7 +80,11 @@ class SocketChannel final : public loop::Channel {
     return true;
   }
   [[nodiscard]] bool Flush(const Gil&) override { return true; }
-  void Dropped() override { fd_ = -1; }
+  void Dropped() override {
+    fd_ = -1;
+    // What still waits keeps no host alive any more: nothing will come.
+    for (std::size_t i = readers_.size() + writers_.size(); i > 0; --i) loop_.EndWait();
+  }
 
   // The result of a call: of the operation, or the Future of one that waits. Null with an exception
   // set.
@@ -174,10 +100,25 @@ class SocketChannel final : public loop::Channel {
         case Operation::State::kFailed:
           return Owned();
         case Operation::State::kWaits:
+        case Operation::State::kGoesOn:
           break;
       }
     }
     return Wait(gil, std::move(operation), writes);
+  }
+
+  // Whoever waited for it does so no more.
+  void Forget(const PyObject* future) {
+    for (std::deque<Waiter>* queue : {&readers_, &writers_}) {
+      const auto found = std::find_if(queue->begin(), queue->end(), [future](const Waiter& waiter) {
+        return waiter.future.get() == future;
+      });
+      if (found == queue->end()) continue;
+      const Waiter dropped = std::move(*found);
+      queue->erase(found);
+      if (fd_ >= 0) loop_.EndWait();
+      return;
+    }
   }
 
   int Traverse(visitproc visit, void* arg) const {
@@ -190,27 +131,23 @@ class SocketChannel final : public loop::Channel {
 
  private:
   Operation::State TryOnce(Operation& operation, bool writes) {
-    readiness_.drained = false;
+    readiness_.drained = readiness_.brief = false;
     const Operation::State state = operation.Try(loop_, fd_, &readiness_);
-    // After the peer's end a short read is not the last one.
-    if (readiness_.drained && (writes || !hung_up_ || state == Operation::State::kWaits)) {
-      (writes ? writable_ : readable_) = false;
-    }
+    // A short read leaves nothing behind; but a datagram is one of many, and after the peer's end
+    // there is that to read.
+    const bool emptied = readiness_.brief && streams_ && !hung_up_;
+    if (readiness_.drained || emptied) (writes ? writable_ : readable_) = false;
     return state;
   }
 
   [[nodiscard]] Owned Wait(const Gil&, std::unique_ptr<Operation> operation, bool writes) {
     Owned future(PyObject_CallMethodNoArgs(loop_object_.get(), Names().create_future));
     if (!future) return Owned();
-    if (loop_.hosted()) {
-      const Owned kept(
-          PyObject_CallMethod(loop_object_.get(), "_keep_host_until", "O", future.get()));
-      if (!kept) return Owned();
-    }
     // Reports at once if it has become writable meanwhile.
     if (writes && writers_.empty()) loop_.WatchWritable(fd_, true);
     (writes ? writers_ : readers_)
         .push_back(Waiter{Owned::NewRef(future.get()), std::move(operation)});
+    loop_.BeginWait();
     if (writes ? writable_ : readable_) loop_.Queue(*this);
     return future;
   }
@@ -227,15 +164,20 @@ class SocketChannel final : public loop::Channel {
       }
       const Operation::State state = TryOnce(*queue->front().operation, writes);
       if (state == Operation::State::kWaits) continue;
+      if (state == Operation::State::kGoesOn) {
+        loop_.Queue(*this);
+        return true;
+      }
       const Waiter waiter = Pop(queue);
       if (!Settle(gil, waiter, state)) return false;
     }
     return true;
   }
 
-  [[nodiscard]] static Waiter Pop(std::deque<Waiter>* queue) {
+  [[nodiscard]] Waiter Pop(std::deque<Waiter>* queue) {
     Waiter waiter = std::move(queue->front());
     queue->pop_front();
+    loop_.EndWait();
     return waiter;
   }
 
@@ -258,6 +200,7 @@ class SocketChannel final : public loop::Channel {
   bool readable_ = true;  // as far as is known
   bool writable_ = true;
   bool hung_up_ = false;
+  bool streams_ = false;  // and brings no datagrams
   Readiness readiness_;
   std::deque<Waiter> readers_;
   std::deque<Waiter> writers_;
@@ -307,13 +250,19 @@ PyType_Spec channel_spec = {
     "_coloop.SocketChannel", sizeof(ChannelObject), 0,
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, channel_slots};
 
+// The channel that serves this very socket object, or null.
+SocketChannel* FindOf(const loop::Loop& loop, PyObject* socket, int fd) {
+  loop::Channel* existing = loop.FindChannel(fd);
+  if (existing == nullptr || Py_TYPE(existing->object()) != channel_type) return nullptr;
+  auto* channel = static_cast<SocketChannel*>(existing);
+  return channel->IsOf(socket) ? channel : nullptr;
+}
+
 // The channel of `socket` on this loop, made and attached if need be. Null with an exception set.
 SocketChannel* ChannelOf(PyObject* loop_object, loop::Loop& loop, PyObject* socket, int fd) {
-  loop::Channel* existing = loop.FindChannel(fd);
-  if (existing != nullptr && Py_TYPE(existing->object()) == channel_type) {
-    auto* channel = static_cast<SocketChannel*>(existing);
-    if (channel->IsOf(socket)) return channel;
-  } else if (existing != nullptr) {
+  if (SocketChannel* existing = FindOf(loop, socket, fd); existing != nullptr) return existing;
+  const loop::Channel* other = loop.FindChannel(fd);
+  if (other != nullptr && Py_TYPE(other->object()) != channel_type) {
     // A transport's: asyncio's error, unless it is closing.
     const Owned checked(PyObject_CallMethod(loop_object, "_ensure_fd_no_transport", "O", socket));
     if (!checked) return nullptr;
@@ -327,14 +276,23 @@ SocketChannel* ChannelOf(PyObject* loop_object, loop::Loop& loop, PyObject* sock
   return weak != nullptr && channel->Attach(weak) ? channel : nullptr;
 }
 
-// An operation on a socket: tried at once, and only one that must wait makes the channel.
-PyObject* Perform(PyObject* loop_object, PyObject* socket, std::unique_ptr<Operation> operation,
-                  bool writes) {
-  const Gil gil = Gil::FromPython();
-  loop::Loop* loop = loop::Loop::From(gil, loop_object);
+// The loop and the descriptor of a call's socket. False with an exception set.
+bool Find(const Gil& gil, PyObject* loop_object, PyObject* socket, loop::Loop** loop, int* fd) {
+  *loop = loop::Loop::From(gil, loop_object);
   const Owned number(PyObject_CallMethodNoArgs(socket, Names().fileno));
-  const long fd = number ? PyLong_AsLong(number.get()) : -1;
-  if (fd == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  const long value = number ? PyLong_AsLong(number.get()) : -1;
+  if (value == -1 && PyErr_Occurred() != nullptr) return false;
+  *fd = static_cast<int>(value);
+  return true;
+}
+
+}  // namespace
+
+PyObject* Perform(const Gil& gil, PyObject* loop_object, PyObject* socket,
+                  std::unique_ptr<Operation> operation, bool writes) {
+  loop::Loop* loop = nullptr;
+  int fd = -1;
+  if (operation == nullptr || !Find(gil, loop_object, socket, &loop, &fd)) return nullptr;
   if (loop == nullptr || loop->closed) {
     PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
     return nullptr;
@@ -343,90 +301,32 @@ PyObject* Perform(PyObject* loop_object, PyObject* socket, std::unique_ptr<Opera
     errno = EBADF;  // the socket is closed
     return PyErr_SetFromErrno(PyExc_OSError);
   }
-  loop::Channel* existing = loop->FindChannel(static_cast<int>(fd));
-  if (existing == nullptr && !operation->waits_first()) {
+  if (loop->FindChannel(fd) == nullptr && !operation->waits_first()) {
     Readiness readiness;
-    const Operation::State state = operation->Try(*loop, static_cast<int>(fd), &readiness);
+    const Operation::State state = operation->Try(*loop, fd, &readiness);
     if (state == Operation::State::kDone) return operation->TakeResult().release();
     if (state == Operation::State::kFailed) return nullptr;
   }
-  SocketChannel* channel = ChannelOf(loop_object, *loop, socket, static_cast<int>(fd));
+  SocketChannel* channel = ChannelOf(loop_object, *loop, socket, fd);
   if (channel == nullptr) return nullptr;
   const Owned held = Owned::NewRef(channel->object());
   return channel->Call(gil, std::move(operation), writes).release();
 }
 
-// sock_recv(loop, sock, n) -> bytes, or a Future of them
-PyObject* SockRecv(PyObject*, PyObject* args) {
-  PyObject* loop = nullptr;
-  PyObject* socket = nullptr;
-  Py_ssize_t size = 0;
-  if (PyArg_ParseTuple(args, "OOn", &loop, &socket, &size) == 0) return nullptr;
-  if (size < 0) {
-    PyErr_SetString(PyExc_ValueError, "negative buffersize in recv");
-    return nullptr;
-  }
-  return Perform(loop, socket, std::make_unique<Receive>(static_cast<std::size_t>(size)), false);
+bool Forget(const Gil& gil, PyObject* loop_object, PyObject* socket, PyObject* future) {
+  loop::Loop* loop = nullptr;
+  int fd = -1;
+  if (!Find(gil, loop_object, socket, &loop, &fd)) return false;
+  SocketChannel* channel = loop != nullptr ? FindOf(*loop, socket, fd) : nullptr;
+  if (channel == nullptr) return true;
+  const Owned held = Owned::NewRef(channel->object());
+  channel->Forget(future);
+  return true;
 }
 
-// sock_recv_into(loop, sock, buf) -> int, or a Future of it
-PyObject* SockRecvInto(PyObject*, PyObject* args) {
-  PyObject* loop = nullptr;
-  PyObject* socket = nullptr;
-  PyObject* buffer = nullptr;
-  if (PyArg_ParseTuple(args, "OOO", &loop, &socket, &buffer) == 0) return nullptr;
-  auto operation = std::make_unique<ReceiveInto>();
-  if (!operation->Open(buffer)) return nullptr;
-  return Perform(loop, socket, std::move(operation), false);
-}
-
-// sock_sendall(loop, sock, data) -> None, or a Future of it
-PyObject* SockSendAll(PyObject*, PyObject* args) {
-  PyObject* loop = nullptr;
-  PyObject* socket = nullptr;
-  PyObject* data = nullptr;
-  if (PyArg_ParseTuple(args, "OOO", &loop, &socket, &data) == 0) return nullptr;
-  auto operation = std::make_unique<SendAll>();
-  if (!operation->Open(data)) return nullptr;
-  return Perform(loop, socket, std::move(operation), true);
-}
-
-// sock_accept(loop, sock) -> (connection, address), or a Future of them
-PyObject* SockAccept(PyObject*, PyObject* args) {
-  PyObject* loop = nullptr;
-  PyObject* socket = nullptr;
-  if (PyArg_ParseTuple(args, "OO", &loop, &socket) == 0) return nullptr;
-  return Perform(loop, socket, MakeAccept(socket), false);
-}
-
-// sock_connected(loop, sock, address) -> None, or a Future of it
-PyObject* SockConnected(PyObject*, PyObject* args) {
-  PyObject* loop = nullptr;
-  PyObject* socket = nullptr;
-  PyObject* address = nullptr;
-  if (PyArg_ParseTuple(args, "OOO", &loop, &socket, &address) == 0) return nullptr;
-  return Perform(loop, socket, MakeConnect(address), true);
-}
-
-PyMethodDef functions[] = {
-    {"sock_recv", SockRecv, METH_VARARGS, "sock_recv(loop, sock, n): bytes, or a Future."},
-    {"sock_recv_into", SockRecvInto, METH_VARARGS,
-     "sock_recv_into(loop, sock, buf): int, or a Future."},
-    {"sock_sendall", SockSendAll, METH_VARARGS,
-     "sock_sendall(loop, sock, data): None, or a Future."},
-    {"sock_accept", SockAccept, METH_VARARGS,
-     "sock_accept(loop, sock): (connection, address), or a Future."},
-    {"sock_connected", SockConnected, METH_VARARGS,
-     "sock_connected(loop, sock, address): None, or a Future, when its connect() is done."},
-    {nullptr, nullptr, 0, nullptr},
-};
-
-}  // namespace
-
-bool AddSocketFunctions(const Gil&, PyObject* module) {
+bool AddSocketChannel(const Gil&, PyObject* module) {
   channel_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&channel_spec));
-  return channel_type != nullptr && PyModule_AddType(module, channel_type) == 0 &&
-         PyModule_AddFunctions(module, functions) == 0;
+  return channel_type != nullptr && PyModule_AddType(module, channel_type) == 0;
 }
 
 }  // namespace coloop::io

@@ -190,6 +190,14 @@ void Loop::Unref() {
   UpdateFromAnyThread();
 }
 
+void Loop::BeginWait() {
+  if (++waits_ == 1 && host_ != nullptr) UpdateFromAnyThread();
+}
+
+void Loop::EndWait() {
+  if (--waits_ == 0 && host_ != nullptr && !closed) UpdateFromAnyThread();
+}
+
 void Loop::UpdateFromAnyThread() {
   if (host_ == nullptr || OnOwnThread()) {
     UpdateReferences();

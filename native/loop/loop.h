@@ -101,6 +101,10 @@ class Loop {
   void Unref();  // one for each Ref
   [[nodiscard]] std::int64_t references() const { return references_; }
 
+  // The same for one call on a socket, from the loop's channels.
+  void BeginWait();
+  void EndWait();
+
   // A dict of what it can say of itself; null with an exception set.
   [[nodiscard]] interp::Owned Metrics(const interp::Gil& gil) const;
 
@@ -153,6 +157,7 @@ class Loop {
   bool in_callback_ = false;
   std::unique_ptr<char[]> scratch_;
   std::int64_t references_ = 0;
+  std::int64_t waits_ = 0;  // BeginWait without an EndWait
   bool draining_ = false;
   bool idle_ = false;
   double armed_for_ = kNever;             // the time that the poller's timer was last set for

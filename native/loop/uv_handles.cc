@@ -104,7 +104,8 @@ void Loop::ScheduleIdle() {
 
 void Loop::UpdateReferences() {
   if (handles_ == nullptr) return;
-  handles_->SetReferenced(poller_.active() > 0 || !timers_.empty() || references_ > 0);
+  handles_->SetReferenced(poller_.active() > 0 || !timers_.empty() || references_ > 0 ||
+                          waits_ > 0);
   if (!draining_) ArmTimer();
 }
 

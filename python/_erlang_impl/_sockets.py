@@ -6,10 +6,19 @@ In debug mode, and for subclasses of `socket.socket`, they are asyncio's own, wi
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 import socket
-from typing import Any
+import sys
+from typing import Any, cast
 
 import _coloop
+
+# The number, which `socket.family` makes an enumeration's member of at a multiple of its cost.
+_family: Any = cast("Any", socket.SocketType).family.__get__
+_NUMBERED = frozenset(map(int, (socket.AF_INET, socket.AF_INET6)))
+_ADDRESSED = _NUMBERED | {int(socket.AF_UNIX)}  # whose addresses the native half makes
+_TO_THE_END = sys.maxsize
 
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
@@ -59,19 +68,95 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
         if self._debug or type(sock) is not socket.socket:
             return await super().sock_recv(sock, n)
         data = _coloop.sock_recv(self, sock, n)
-        return data if isinstance(data, bytes) else await data
+        if isinstance(data, bytes):
+            return data
+        try:
+            return await data
+        except BaseException:
+            _coloop.sock_forget(self, sock, data)
+            raise
 
     async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
         if self._debug or type(sock) is not socket.socket:
             return await super().sock_recv_into(sock, buf)
         count = _coloop.sock_recv_into(self, sock, buf)
-        return count if isinstance(count, int) else await count
+        if isinstance(count, int):
+            return count
+        try:
+            return await count
+        except BaseException:
+            _coloop.sock_forget(self, sock, count)
+            raise
+
+    async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
+        if self._debug or type(sock) is not socket.socket or _family(sock) not in _ADDRESSED:
+            inherited: Any = super()
+            return await inherited.sock_recvfrom(sock, bufsize)
+        return await self._outcome(sock, _coloop.sock_recvfrom(self, sock, bufsize))
+
+    async def sock_recvfrom_into(
+        self, sock: socket.socket, buf: Any, nbytes: int = 0
+    ) -> tuple[int, Any]:
+        if self._debug or type(sock) is not socket.socket or _family(sock) not in _ADDRESSED:
+            inherited: Any = super()
+            return await inherited.sock_recvfrom_into(sock, buf, nbytes)
+        size = nbytes or len(buf)
+        return await self._outcome(sock, _coloop.sock_recvfrom_into(self, sock, buf, size))
 
     async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
         if self._debug or type(sock) is not socket.socket:
             return await super().sock_sendall(sock, data)
         sent = _coloop.sock_sendall(self, sock, data)
-        return None if sent is None else await sent
+        if sent is None:
+            return
+        try:
+            await sent
+        except BaseException:
+            _coloop.sock_forget(self, sock, sent)
+            raise
+
+    async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
+        # A UNIX socket is writable whether or not its peer has room: asyncio's own asks again.
+        if not self._debug and type(sock) is socket.socket:
+            family = _family(sock)
+            if family in _NUMBERED:
+                sent = _coloop.sock_sendto(self, sock, family, data, address)
+                if sent is not NotImplemented:
+                    return await self._outcome(sock, sent)
+        inherited: Any = super()
+        return await inherited.sock_sendto(sock, data, address)
+
+    async def _sock_sendfile_native(
+        self, sock: socket.socket, file: Any, offset: int, count: int | None
+    ) -> int:
+        if self._debug or type(sock) is not socket.socket or self._serves(sock):
+            inherited: Any = super()
+            return await inherited._sock_sendfile_native(sock, file, offset, count)
+        try:
+            descriptor = file.fileno()
+        except (AttributeError, io.UnsupportedOperation):
+            raise asyncio.SendfileNotAvailableError("not a regular file") from None
+        try:
+            size = os.fstat(descriptor).st_size
+        except OSError:
+            raise asyncio.SendfileNotAvailableError("not a regular file") from None
+        if not (count or size):
+            return 0
+        sent = _coloop.sock_sendfile(self, sock, descriptor, offset, count or _TO_THE_END)
+        return await self._outcome(sock, sent)
+
+    def _serves(self, sock: socket.socket) -> bool:
+        """Whether a transport has the socket; what it lends must stay its own."""
+        return isinstance(self._channel(sock.fileno()), _coloop.Stream)
+
+    async def _outcome(self, sock: socket.socket, outcome: Any) -> Any:
+        if not isinstance(outcome, asyncio.Future):
+            return outcome
+        try:
+            return await outcome
+        except BaseException:
+            _coloop.sock_forget(self, sock, outcome)
+            raise
 
     async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
         if self._debug or type(sock) is not socket.socket:
@@ -81,7 +166,8 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             return accepted
         try:
             return await accepted
-        except asyncio.CancelledError:
+        except BaseException:
+            _coloop.sock_forget(self, sock, accepted)
             if accepted.done() and not accepted.cancelled() and accepted.exception() is None:
                 accepted.result()[0].close()  # nobody gets it any more
             raise
@@ -99,4 +185,4 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             return sock.connect(address)
         except (BlockingIOError, InterruptedError):
             connected = _coloop.sock_connected(self, sock, address)
-        return None if connected is None else await connected
+        await self._outcome(sock, connected)
