@@ -130,10 +130,8 @@ void OnUvOwnerClosed(void* argument) {
   auto* data = static_cast<EnvData*>(argument);
   if (--data->open_uv_owners > 0 || !data->ending) return;
   napi_async_cleanup_hook_handle hook = data->cleanup;
-  if (!data->abandoned) {
-    if (!data->main_thread && IsAttached()) interp::DetachThread();
-    delete data;
-  }
+  if (!data->main_thread && IsAttached()) interp::DetachThread();
+  if (!data->abandoned) delete data;
   napi_remove_async_cleanup_hook(hook);
 }
 
@@ -298,9 +296,8 @@ napi_value Exit(napi_env env, napi_callback_info info) {
   napi_get_value_int32(env, arguments[0], &grace);
   napi_get_value_int32(env, arguments[1], &code);
   if (data.started()) data.js_host->Refuse("JavaScript cannot be called: the process is exiting");
-  std::vector<unsigned long> workers = interp::RunExitSequence(grace);
   // Node waits for its Workers, and they for Python.
-  if (!workers.empty()) interp::EndDespite(std::move(workers), grace, code);
+  if (interp::RunExitSequence(grace)) interp::EndDespite(grace, code);
   return nullptr;
 }
 

@@ -110,13 +110,15 @@ void AttachThread(PyInterpreterState* interpreter) {
 
 void DetachThread() {
   COLOOP_CHECK(slot.state != nullptr && !slot.held);
+  {
+    const std::lock_guard<std::mutex> lock(attached_mutex);
+    attached.erase(std::find(attached.begin(), attached.end(), PyThread_get_thread_ident()));
+  }
   if (!InterpreterUsable()) return;
   PyEval_RestoreThread(slot.state);
   PyThreadState_Clear(slot.state);
   PyThreadState_DeleteCurrent();
   slot.state = nullptr;
-  const std::lock_guard<std::mutex> lock(attached_mutex);
-  attached.erase(std::find(attached.begin(), attached.end(), PyThread_get_thread_ident()));
 }
 
 std::vector<unsigned long> AttachedThreads() {

@@ -81,7 +81,8 @@ struct GilWaits {
 // Gives the calling thread a thread state of `interpreter` (null: the main interpreter) and leaves
 // the GIL released. Called once for each Worker; the main thread gets its own by Initialize.
 void AttachThread(_is* interpreter);
-// Undoes AttachThread, with the GIL not held.
+// Undoes AttachThread, with the GIL not held. Where the interpreter is not usable any more, the
+// thread state stays.
 void DetachThread();
 // Python's idents of the threads that are attached, or are about to be. Any thread.
 [[nodiscard]] std::vector<unsigned long> AttachedThreads();

@@ -4,7 +4,6 @@
 #include <Python.h>
 
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 
@@ -188,9 +187,9 @@ base::Result<void> Initialize(const InterpreterConfig& config) {
 
 std::string RuntimeVersion() { return Py_GetVersion(); }
 
-std::vector<unsigned long> RunExitSequence(int grace_ms) {
+bool RunExitSequence(int grace_ms) {
   static bool done = false;
-  if (done || !InterpreterUsable()) return {};
+  if (done || !InterpreterUsable()) return false;
   done = true;
   GilSlot& slot = CurrentGilSlot();
   if (!slot.held) {
@@ -207,11 +206,10 @@ std::vector<unsigned long> RunExitSequence(int grace_ms) {
     FlushStream(gil, "stderr");
   }
   SetInterpreterUsable(false);
-  std::vector<unsigned long> others = AttachedThreads();
-  if (others.empty()) return others;
+  if (AttachedThreads().empty()) return false;
   slot.held = false;
   slot.state = PyEval_SaveThread();
-  return others;
+  return true;
 }
 
 }  // namespace coloop::interp

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "interp/gil.h"
@@ -28,7 +27,7 @@ struct InterpreterConfig {
 // interpreter is not usable. Main thread only, once; later calls do nothing. A wait of more than
 // `grace_ms` milliseconds is interrupted. The GIL stays taken, so that no Python thread runs while
 // the process goes, unless JavaScript threads are attached: Node waits for its Workers, and one of
-// them may wait for the GIL. Returns their idents.
-std::vector<unsigned long> RunExitSequence(int grace_ms);
+// them may wait for the GIL. True then: EndDespite is to follow.
+[[nodiscard]] bool RunExitSequence(int grace_ms);
 
 }  // namespace coloop::interp

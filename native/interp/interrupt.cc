@@ -12,8 +12,6 @@
 #include <csignal>
 #include <mutex>
 #include <thread>
-#include <utility>
-#include <vector>
 
 #include "base/result.h"
 #include "interp/error.h"
@@ -164,12 +162,13 @@ void ClearInterrupt(const Gil&) {
   (void)PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), nullptr);
 }
 
-void EndDespite(std::vector<unsigned long> threads, int grace_ms, int code) {
-  std::thread([threads = std::move(threads), grace_ms, code] {
+void EndDespite(int grace_ms, int code) {
+  std::thread([grace_ms, code] {
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(grace_ms);
     while (std::chrono::steady_clock::now() < end) {
       const PyGILState_STATE state = PyGILState_Ensure();
-      for (const unsigned long thread : threads) {
+      // Asked each time: the ident of a thread that has ended may be another one's by now.
+      for (const unsigned long thread : AttachedThreads()) {
         (void)PyThreadState_SetAsyncExc(thread, PyExc_KeyboardInterrupt);
       }
       PyGILState_Release(state);

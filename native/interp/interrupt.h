@@ -9,7 +9,6 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "base/result.h"
 #include "interp/gil.h"
@@ -43,9 +42,9 @@ void InterruptThread(const Gil& gil, unsigned long ident);
 // Takes back an interrupt that has not come to the calling thread yet.
 void ClearInterrupt(const Gil& gil);
 
-// After the exit sequence: interrupts the threads every 50 ms, and ends the process with `code`
-// when they have held it for `grace_ms` milliseconds.
-void EndDespite(std::vector<unsigned long> threads, int grace_ms, int code);
+// After the exit sequence: interrupts the threads that are attached every 50 ms, and ends the
+// process with `code` when `grace_ms` milliseconds have passed.
+void EndDespite(int grace_ms, int code);
 
 // While it lives, interrupts the main thread after `grace_ms` milliseconds, and again every 50 ms.
 class ExitWatchdog {

@@ -80,7 +80,7 @@ int main(int count, char** arguments) {
     const coloop::interp::GilAcquire acquire;
     code = Run(count, arguments);
   }
-  coloop::interp::RunExitSequence(2000, false);
+  (void)coloop::interp::RunExitSequence(2000);
   std::fflush(nullptr);
 #ifdef __SANITIZE_ADDRESS__
   if (code == 0 && __lsan_do_recoverable_leak_check() != 0) code = 3;

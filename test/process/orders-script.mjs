@@ -75,8 +75,8 @@ def call_back():
     try:
         while True:
             coloop.call("echo", 1)
-    except RuntimeError:
-        pass
+    except (NameError, RuntimeError):
+        pass  # Python was closed, and nothing is registered until it starts again
 
 def start_thread(kind, daemon):
     loop = asyncio.get_event_loop()

@@ -8,7 +8,7 @@ import { Python } from "coloop";
 import { random } from "./random-helpers.mjs";
 
 const races = Number(process.env["COLOOP_RACES"] ?? 15_000);
-const chance = random(Number(process.env["COLOOP_SEED"] ?? 1));
+const chance = random(isMainThread ? Number(process.env["COLOOP_SEED"] ?? 1) : workerData.seed);
 
 const code = `
 import asyncio
@@ -98,8 +98,7 @@ async function raceInterrupts(py, turns) {
 }
 
 async function interrupter(py) {
-  const { shared, seed } = workerData;
-  state = seed;
+  const { shared } = workerData;
   const { parentPort } = await import("node:worker_threads");
   parentPort.postMessage("ready");
   while (Atomics.load(shared, 2) === 0) {
