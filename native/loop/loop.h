@@ -120,6 +120,8 @@ class Loop {
   bool debug = false;
   std::uint64_t thread_id = 0;  // 0: not running
 
+  interp::Owned future_keywords;  // what create_future() makes a Future with, once it did
+
  private:
   friend struct UvHandles;
 

@@ -184,9 +184,15 @@ PyObject* CreateFuture(PyObject* self, PyObject*) {
     future_class = futures ? PyObject_GetAttrString(futures.get(), "Future") : nullptr;
     if (future_class == nullptr) return nullptr;
   }
-  static PyObject* keywords = Py_BuildValue("(s)", "loop");
-  PyObject* values[] = {self};
-  return PyObject_Vectorcall(future_class, values, 0, keywords);
+  // As a call with loop=self would, but for its arguments, which are made once.
+  static PyObject* no_arguments = PyTuple_New(0);
+  Owned& keywords = Get(self).future_keywords;
+  if (!keywords) keywords = Owned(Py_BuildValue("{sO}", "loop", self));
+  auto* type = reinterpret_cast<PyTypeObject*>(future_class);
+  if (!keywords || no_arguments == nullptr) return nullptr;
+  Owned future(type->tp_new(type, no_arguments, keywords.get()));
+  if (!future || type->tp_init(future.get(), no_arguments, keywords.get()) != 0) return nullptr;
+  return future.release();
 }
 
 // What only an owned loop may do. Python's half has said so already to whoever asked politely.
