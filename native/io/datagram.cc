@@ -28,9 +28,6 @@ using interp::Owned;
 
 namespace {
 
-// What asyncio counts for each datagram that waits, besides its bytes.
-constexpr std::size_t kHeader = PY_VERSION_HEX >= 0x030D0000 ? 8 : 0;
-
 // Room for one UDP datagram, which is never longer than 64 KiB; a little more, so that the
 // beginnings of several do not fall on the same lines of the cache.
 constexpr std::size_t kSlot = std::size_t{65} * 1024 + 64;
@@ -40,10 +37,6 @@ constexpr std::size_t kSlot = std::size_t{65} * 1024 + 64;
 char* BatchScratch(std::size_t slots) {
   thread_local const std::unique_ptr<char[]> scratch(new char[slots * kSlot]);
   return scratch.get();
-}
-
-std::size_t SizeOf(const Owned& bytes) {
-  return static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get())) + kHeader;
 }
 
 class ContextScope {
@@ -210,7 +203,19 @@ bool Datagram::ReadFailed(const Gil& gil, int error) {
   return TellError(gil);
 }
 
-bool Datagram::Deliver(const Gil&) {
+bool Datagram::Deliver(const Gil& gil) {
+  delivering_ = true;
+  const bool done = DeliverAll(gil);
+  delivering_ = false;
+  if (collected_ == nullptr || collected_->empty()) return done;
+  if (done) return SendCollected(gil);
+  const Owned exception = interp::TakeException(gil);
+  if (!SendCollected(gil)) PyErr_Clear();
+  interp::RaiseException(gil, exception.get());
+  return false;
+}
+
+bool Datagram::DeliverAll(const Gil& gil) {
   while (count_ > 0 && is_reading() && protocol) {
     const Item item = std::move(inbox_[first_++]);
     --count_;
@@ -219,6 +224,11 @@ bool Datagram::Deliver(const Gil&) {
     const Owned done(PyObject_VectorcallMethod(Names().datagram_received, arguments,
                                                3 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     if (!done) return false;
+    // Callbacks that take long do not keep the answers of those before them.
+    if (collected_ != nullptr && !collected_->empty() && collected_->IsOld() &&
+        !SendCollected(gil)) {
+      return false;
+    }
   }
   return true;
 }
@@ -244,163 +254,11 @@ bool Datagram::ResumeReading(const Gil& gil) {
   return Log(gil, "%r resumes reading");
 }
 
-// Writing
-
-bool Datagram::SendTo(const Gil& gil, PyObject* data, PyObject* to) {
-  if (address) {
-    const int same = to == Py_None ? 1 : PyObject_RichCompareBool(to, address.get(), Py_EQ);
-    if (same < 0) return false;
-    if (same == 0) {
-      PyErr_Format(PyExc_ValueError, "Invalid address: must be None or %S", address.get());
-      return false;
-    }
-    to = address.get();
-  }
-  if (lost_writes > 0 && (address || lost)) return CountLostWrite(gil);
-  if (buffer_.empty()) {
-    switch (Send(gil, data, to)) {
-      case Sent::kDone:
-      case Sent::kTold:
-        return true;
-      case Sent::kRaised:
-        return false;
-      case Sent::kWouldBlock:
-        break;
-    }
-    if (lost_writes > 0 && lost) return true;
-    if (!Block(gil, to)) return false;
-  }
-  Owned bytes = PyBytes_CheckExact(data) ? Owned::NewRef(data) : Owned(PyBytes_FromObject(data));
-  if (!bytes) return false;
-  pending_ += SizeOf(bytes);
-  buffer_.push_back(Item{std::move(bytes), Owned::NewRef(to)});
-  return MaybePause(gil);
-}
-
-bool Datagram::CountLostWrite(const Gil&) {
-  if (lost_writes++ < kLogLostWrites) return true;
-  const Owned done(PyObject_CallMethod(object(), "_warn_lost_write", nullptr));
-  return static_cast<bool>(done);
-}
-
-bool Datagram::GoesToPeer(const PyObject* to) const {
-  return named_ || (connected_ && to == Py_None);
-}
-
-Datagram::Sent Datagram::Send(const Gil& gil, PyObject* data, PyObject* to) {
-  const bool to_peer = GoesToPeer(to);
-  if (!to_peer) {
-    if (!FindTarget(gil, to)) return SendByModule(gil, data, to);
-    if (PySys_Audit("socket.sendto", "OO", socket ? socket.get() : Py_None, to) != 0) {
-      return SendFailed(gil);
-    }
-  }
-  Py_buffer view;
-  if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) != 0) return SendFailed(gil);
-  // A hook of an audit may have sent something elsewhere.
-  if (!to_peer) (void)FindTarget(gil, to);
-  const auto* target = reinterpret_cast<const sockaddr*>(&target_.storage);
-  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-  ssize_t sent = -1;
-  do {
-    sent = sendto(fd, view.buf, static_cast<std::size_t>(view.len), kFlags,
-                  to_peer ? nullptr : target, to_peer ? 0 : target_.length);
-  } while (sent < 0 && errno == EINTR);
-  const int error = errno;
-  PyBuffer_Release(&view);
-  if (sent >= 0) return Sent::kDone;
-  if (WouldBlock(error)) return Sent::kWouldBlock;
-  errno = error;
-  PyErr_SetFromErrno(PyExc_OSError);
-  return SendFailed(gil);
-}
-
-// Names, and what is to be refused.
-Datagram::Sent Datagram::SendByModule(const Gil& gil, PyObject* data, PyObject* to) {
-  const Owned from = Owned::NewRef(socket ? socket.get() : Py_None);
-  const Owned sent(PyObject_CallMethodObjArgs(from.get(), Names().sendto, data, to, nullptr));
-  return sent ? Sent::kDone : SendFailed(gil);
-}
-
-Datagram::Sent Datagram::SendFailed(const Gil& gil) {
-  if (PyErr_ExceptionMatches(PyExc_BlockingIOError) != 0 ||
-      PyErr_ExceptionMatches(PyExc_InterruptedError) != 0) {
-    PyErr_Clear();
-    return Sent::kWouldBlock;
-  }
-  const bool told = PyErr_ExceptionMatches(PyExc_OSError) != 0
-                        ? TellError(gil)
-                        : FailTransport(gil, object(), "Fatal write error on datagram transport");
-  return told ? Sent::kTold : Sent::kRaised;
-}
-
-// Sets target_, if the object is an address in numbers.
-bool Datagram::FindTarget(const Gil& gil, PyObject* to) {
-  if (to == target_object_.get()) return true;
-  const bool found =
-      (peers_ != nullptr && peers_->Find(to, &target_)) || FromPython(gil, family_, to, &target_);
-  target_object_ = found ? Owned::NewRef(to) : Owned();
-  return found;
-}
-
-// Waits until there is room for what did not find any.
-bool Datagram::Block(const Gil&, const PyObject* to) {
-  blocked_ = true;
-  // A UNIX socket is writable whoever it has written to, but for a peer.
-  if (family_ == AF_UNIX && !GoesToPeer(to)) {
-    const Owned waits(PyObject_CallMethod(object(), "_send_later", nullptr));
-    return static_cast<bool>(waits);
-  }
-  if (!send_context_) send_context_ = Owned(PyContext_CopyCurrent());
-  if (!send_context_) return false;
-  if (attached_) loop_.WatchWritable(fd, true);
-  return true;
-}
-
-bool Datagram::SendReady(const Gil& gil) {
-  if (!blocked_ || lost_writes > 0) return true;
-  blocked_ = false;
-  while (!buffer_.empty()) {
-    Item item = std::move(buffer_.front());
-    buffer_.pop_front();
-    const Sent sent = Send(gil, item.data.get(), item.address.get());
-    if (lost_writes > 0) return sent != Sent::kRaised;
-    if (sent == Sent::kWouldBlock) {
-      const bool waits = Block(gil, item.address.get());
-      buffer_.push_front(std::move(item));
-      if (!waits) return false;
-      break;
-    }
-    pending_ -= SizeOf(item.data);
-    if (sent == Sent::kDone) continue;
-    // asyncio goes on in the next turn.
-    blocked_ = true;
-    writable_ = true;
-    loop_.Queue(*this);
-    return sent == Sent::kTold;
-  }
-  if (!MaybeResume(gil)) return false;  // may send more
-  if (lost_writes > 0 || !buffer_.empty()) return true;
-  send_context_.reset();
-  if (attached_) loop_.WatchWritable(fd, false);
-  return !closing || LoseConnection(gil, Py_None);
-}
-
-bool Datagram::MaybePause(const Gil& gil) {
-  if (protocol_paused || !protocol || pending_ <= high_water) return true;
-  protocol_paused = true;
-  return TellOfFlow(gil, object(), protocol, Names().pause_writing);
-}
-
-bool Datagram::MaybeResume(const Gil& gil) {
-  if (!protocol_paused || !protocol || pending_ > low_water) return true;
-  protocol_paused = false;
-  return TellOfFlow(gil, object(), protocol, Names().resume_writing);
-}
-
 // Closing
 
 bool Datagram::Close(const Gil& gil) {
+  if (closing) return true;
+  if (!SendCollected(gil)) return false;
   if (closing) return true;
   closing = true;
   ClearInbox();
@@ -411,6 +269,8 @@ bool Datagram::Close(const Gil& gil) {
 }
 
 bool Datagram::ForceClose(const Gil& gil, PyObject* exception) {
+  if (lost_writes > 0) return true;
+  if (!SendCollected(gil)) return false;
   if (lost_writes > 0) return true;
   closing = true;
   ++lost_writes;

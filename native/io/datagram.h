@@ -2,8 +2,8 @@
 // on a channel of the loop, with its order of callbacks, its flow control and its texts.
 //
 // What has come is taken from the kernel several at a time, and given to the protocol one by one
-// as long as it wants them. What is sent goes out at once; only what the kernel has no room for is
-// kept.
+// as long as it wants them. What is sent goes out at once, but for the answers to several that came
+// together: those go out together. Only what the kernel has no room for is kept.
 #pragma once
 
 #include <sys/socket.h>
@@ -17,6 +17,7 @@
 #include "interp/ref.h"
 #include "io/address.h"
 #include "io/address_cache.h"
+#include "io/send_batch.h"
 #include "loop/channel.h"
 #include "loop/loop.h"
 
@@ -41,6 +42,8 @@ class Datagram final : public loop::Channel {
 
   // asyncio's methods. Those that can fail return false with an exception set.
   [[nodiscard]] bool SendTo(const interp::Gil& gil, _object* data, _object* to);
+  // What was collected goes out now.
+  [[nodiscard]] bool SendCollected(const interp::Gil& gil);
   // Sends what waits, as far as the kernel has room.
   [[nodiscard]] bool SendReady(const interp::Gil& gil);
   [[nodiscard]] bool Close(const interp::Gil& gil);
@@ -87,7 +90,11 @@ class Datagram final : public loop::Channel {
   [[nodiscard]] bool Receive(const interp::Gil& gil);
   [[nodiscard]] bool ReadFailed(const interp::Gil& gil, int error);
   [[nodiscard]] bool Deliver(const interp::Gil& gil);
+  [[nodiscard]] bool DeliverAll(const interp::Gil& gil);
   void ClearInbox();
+  [[nodiscard]] bool MayCollect(const interp::Gil& gil, const _object* data, _object* to);
+  [[nodiscard]] bool Collect(const interp::Gil& gil, _object* data, _object* to);
+  [[nodiscard]] bool SendOrKeep(const interp::Gil& gil, _object* data, _object* to);
   [[nodiscard]] Sent Send(const interp::Gil& gil, _object* data, _object* to);
   [[nodiscard]] Sent SendByModule(const interp::Gil& gil, _object* data, _object* to);
   [[nodiscard]] Sent SendFailed(const interp::Gil& gil);
@@ -116,6 +123,8 @@ class Datagram final : public loop::Channel {
   std::array<Item, kBatch> inbox_;
   std::size_t first_ = 0;  // of those in it
   std::size_t count_ = 0;
+  bool delivering_ = false;  // the protocol is given what came
+  std::unique_ptr<SendBatch> collected_;
   std::unique_ptr<AddressCache> peers_;
   interp::Owned target_object_;  // where the last one went that no peer of those has
   Address target_;

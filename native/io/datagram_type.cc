@@ -175,8 +175,9 @@ PyObject* GetProtocol(PyObject* self, PyObject*) {
 }
 
 PyObject* GetWriteBufferSize(PyObject* self, PyObject*) {
-  const Datagram* datagram = Get(self);
-  return datagram != nullptr ? PyLong_FromSize_t(datagram->pending()) : nullptr;
+  Datagram* datagram = Get(self);
+  if (datagram == nullptr || !datagram->SendCollected(Gil::FromPython())) return nullptr;
+  return PyLong_FromSize_t(datagram->pending());
 }
 
 PyMethodDef methods[] = {

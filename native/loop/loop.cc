@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/counters.h"
+#include "base/ticks.h"
 #include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
@@ -33,18 +34,8 @@ constexpr std::uint64_t kBatchNanoseconds = 50'000;
 // One generation on a hosted loop, looked at after every so many callbacks.
 constexpr std::uint64_t kGenerationNanoseconds = 2'000'000;
 constexpr std::size_t kClockEvery = 8;
-// Of the processor's counter, which counts from 1 to 5 in a nanosecond: a fifth of a batch at most.
+// Of base::Ticks(): a fifth of a batch at most.
 constexpr std::uint64_t kTicksWithoutClock = 10'000;
-
-// 0 where there is no such counter.
-std::uint64_t Ticks() {
-#if defined(__x86_64__)
-  return __builtin_ia32_rdtsc();
-#else
-  return 0;
-#endif
-}
-
 // Calls from another thread that are closer together than this are a flood.
 constexpr std::uint64_t kFloodNanoseconds = 5'000;
 }  // namespace
@@ -363,7 +354,7 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
     if (ready_.empty() || (stopping && host_ == nullptr)) return true;
     if (generation == 1) continue;
     // The processor's count is cheaper than the clock, and says when it cannot be time yet.
-    const std::uint64_t ticks = Ticks();
+    const std::uint64_t ticks = base::Ticks();
     if (ticks != 0 && ticks - last_look < kTicksWithoutClock) continue;
     last_look = ticks;
     const std::uint64_t now = MonotonicNanoseconds();
