@@ -67,6 +67,12 @@ def _text(value: Any, what: str) -> str:
         raise ValueError(f"{what} of a child that Node.js runs must be UTF-8: {data!r}") from error
 
 
+def _identity(number: int, what: str) -> int:
+    if number >= 1 << 32:
+        raise OverflowError(f"{what} is greater than maximum")
+    return number
+
+
 def _environment(items: Any) -> dict[str, str]:
     pairs = (_text(item, "the environment").partition("=") for item in items)
     return {name: value for name, _, value in pairs}
@@ -111,9 +117,9 @@ def describe(given: ForkExec, frame: FrameType) -> dict[str, Any]:
     if given.env is not None:
         request["env"] = _environment(given.env)
     if given.uid is not None:
-        request["uid"] = int(given.uid)
+        request["uid"] = _identity(given.uid, "uid")
     if given.gid is not None:
-        request["gid"] = int(given.gid)
+        request["gid"] = _identity(given.gid, "gid")
     return request
 
 

@@ -2,7 +2,8 @@
 import { Python } from "coloop";
 
 const [module, file, debug] = process.argv.slice(2);
-const py = await Python.start();
+const py = await Python.start({ sandbox: { subprocess: () => true } });
 py.execSync("import sys\nsys.path.insert(0, folder)", { folder: import.meta.dirname });
 py.import("suite").run(module, file, debug);
+await py.call("suite", "run_with_children", [module, file, debug]);
 process.exit();

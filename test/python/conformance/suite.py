@@ -29,6 +29,7 @@ _BESIDES_ASYNCIO = (
     "test.test_asyncgen",
     "test.test_contextlib_async",
     "test.test_coroutines",
+    "test.test_subprocess",
     "unittest.test.test_async_case",  # until 3.11
     "unittest.test.testmock.testasync",
     "test.test_unittest.test_async_case",
@@ -155,7 +156,19 @@ def _matching(entries: list[listed.Entry], test: str) -> listed.Entry | None:
     return next((entry for entry in entries if fnmatch.fnmatchcase(test, entry.pattern)), None)
 
 
-def run(module: str, path: str, debug: str) -> None:
+def _with_children(test: str) -> bool:
+    return any(fnmatch.fnmatchcase(test, pattern) for pattern in listed.WITH_CHILDREN)
+
+
+async def run_with_children(module: str, path: str, debug: str) -> None:
+    """Runs the module's tests that start processes, in a thread; then its tests are done."""
+    import asyncio
+
+    await asyncio.to_thread(run, module, path, debug, True)
+    _Progress(Path(path)).write(done=module)
+
+
+def run(module: str, path: str, debug: str, with_children: bool = False) -> None:
     """Runs the module's tests but those that the file of progress has."""
     # Not before the start of Python, or the hosted loop is in debug mode, and with it the thread.
     os.environ["PYTHONASYNCIODEBUG"] = debug
@@ -166,8 +179,8 @@ def run(module: str, path: str, debug: str) -> None:
     try:
         tests = list(_flat(unittest.defaultTestLoader.loadTestsFromName(module)))
     except unittest.SkipTest as skip:
-        progress.write(end=module, outcome="skipped", detail=str(skip))
-        progress.write(done=module)
+        if not with_children:
+            progress.write(end=module, outcome="skipped", detail=str(skip))
         return
     left_out = listed.of_module(listed.NOT_APPLICABLE, module)
     may_fail = listed.of_module(listed.IMPLEMENTATION, module)
@@ -175,6 +188,8 @@ def run(module: str, path: str, debug: str) -> None:
     used = set()
     for test in tests:
         name = test.id()
+        if _with_children(name) is not with_children:
+            continue
         if (entry := _matching(left_out, name)) is not None:
             used.add(entry)
             if name not in ended:
@@ -187,10 +202,9 @@ def run(module: str, path: str, debug: str) -> None:
             suite.addTest(test)
     suite.run(progress)
     for entry in {*left_out, *may_fail} - used:
-        if "*" not in entry.pattern:
+        if "*" not in entry.pattern and _with_children(entry.pattern) is with_children:
             detail = "it is listed, and there is no such test"
             progress.write(end=entry.pattern, outcome="failed", detail=detail)
-    progress.write(done=module)
 
 
 if __name__ == "__main__":
