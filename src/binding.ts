@@ -17,6 +17,8 @@ export interface NativeStartOptions {
   readonly packageFolder: string;
   readonly deepBind: boolean;
   readonly mainThread: boolean;
+  /** In a Worker: an interpreter of its own. */
+  readonly ownInterpreter: boolean;
   readonly threadId: number;
   readonly allow: readonly string[];
   readonly deny: readonly string[];

@@ -11,6 +11,7 @@ type Kind =
   | "count"
   | "strings"
   | "signals"
+  | "interpreter"
   | "action"
   | "duration"
   | "function"
@@ -42,6 +43,10 @@ const checks: Record<Kind, { test: (value: unknown) => boolean; text: string }> 
   signals: {
     test: (value) => value === "refuse" || value === "host",
     text: '"refuse" or "host"',
+  },
+  interpreter: {
+    test: (value) => value === "shared" || value === "own",
+    text: '"shared" or "own"',
   },
   action: {
     test: (value) => value === "report" || value === "interrupt",

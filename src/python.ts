@@ -2,21 +2,16 @@
 
 import { EventEmitter } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
-import {
-  getEnvironmentData,
-  isMainThread,
-  setEnvironmentData,
-  threadId,
-  Worker,
-} from "node:worker_threads";
+import { isMainThread, threadId, Worker } from "node:worker_threads";
 import { type Binding, binding, loadBinding, packageFolder, useBinding } from "./binding.js";
 import { apart, type Blocked, callers, type WatchdogOptions, warnOf } from "./blocked.js";
 import type { CallOptions, RunOptions } from "./call.js";
 import { connectChildren } from "./children.js";
 import { type CloseOptions, HostContext, type Locals, type PythonContext } from "./context.js";
-import { discoverInterpreter, type Interpreter } from "./discover.js";
+import type { Interpreter } from "./discover.js";
 import { ColoopError, makeError, makeOwnError } from "./errors.js";
 import { encodeThrown, openScope, perform, release, setMissing } from "./hosts.js";
+import { checkOwnInterpreter, chooseInterpreter } from "./interpreter.js";
 import type { StreamOptions } from "./iterate.js";
 import { connectLibrary, python } from "./library.js";
 import { type LoopMetrics, type Metrics, metricsOf } from "./metrics.js";
@@ -54,6 +49,13 @@ export interface StartOptions {
    * Python blocks it, and Node.js keeps its own handlers. For scripts written for plain Python.
    */
   signals?: "refuse" | "host";
+  /**
+   * What a Worker runs Python in. `"shared"`, the default: the main thread's interpreter, with its
+   * modules; one thread at a time computes. `"own"`: an interpreter of the Worker's own with a GIL of
+   * its own, so that it computes beside the others. It has modules of its own, and takes no extension
+   * that was not made for this (numpy among them). Python 3.12 or newer, in a Worker.
+   */
+  interpreter?: "shared" | "own";
   /**
    * Milliseconds, from 0 to 2147483647, that Python's threads and exit handlers get at the process's
    * end. Default 2000.
@@ -124,27 +126,6 @@ function setOwn(object: object, key: string, value: unknown): void {
   });
 }
 
-const choiceKey = "coloop:interpreter";
-
-/** Asking an interpreter takes a process; the answer holds for this process and its Workers. */
-function chooseInterpreter(selection: string | undefined): Interpreter {
-  const { COLOOP_PYTHON, VIRTUAL_ENV, PATH, PYENV_ROOT, PYENV_VERSION } = process.env;
-  const asked = JSON.stringify([
-    selection ?? null,
-    process.cwd(),
-    COLOOP_PYTHON,
-    VIRTUAL_ENV,
-    PATH,
-    PYENV_ROOT,
-    PYENV_VERSION,
-  ]);
-  const known = getEnvironmentData(choiceKey) as { asked: string; interpreter: Interpreter };
-  if (known?.asked === asked) return known.interpreter;
-  const interpreter = discoverInterpreter(selection);
-  setEnvironmentData(choiceKey, { asked, interpreter });
-  return interpreter;
-}
-
 interface Running {
   readonly handle: Python;
   readonly key: string;
@@ -188,8 +169,8 @@ function interruptTerminated(native: Binding): void {
   };
 }
 
-function startOptionsKey(policy: SandboxPolicy, interpreter: Interpreter): string {
-  return JSON.stringify([interpreter.executable, interpreter.library, policy]);
+function startOptionsKey(policy: SandboxPolicy, interpreter: Interpreter, own: boolean): string {
+  return JSON.stringify([interpreter.executable, interpreter.library, policy, own]);
 }
 
 /**
@@ -206,10 +187,10 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
   readonly #context: HostContext;
   readonly #signals = new Signals();
 
-  private constructor(interpreter: Interpreter) {
+  private constructor(interpreter: Interpreter, own: boolean) {
     super();
-    // The interpreter is shared, so a Worker's names are its own.
-    const globals = isMainThread ? python().mainNamespace() : python().newNamespace();
+    // Where the interpreter is shared, a Worker's names are its own.
+    const globals = isMainThread || own ? python().mainNamespace() : python().newNamespace();
     this.#context = new HostContext(globals as PyProxy);
     this.version = interpreter.version;
     this.executable = interpreter.executable;
@@ -218,25 +199,28 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
   /**
    * Starts Python in this environment, or returns the one that runs.
    *
-   * The first start of a process is on the main thread; a Worker can start its own afterwards. A
-   * process has one interpreter, which lives as long as the process.
+   * The first start of a process is on the main thread; a Worker can start its own afterwards, on
+   * the same interpreter or in one of its own. An interpreter lives as long as the process.
    *
    * @param options - unknown ones throw
    * @throws ColoopError `ERR_COLOOP_PYTHON_NOT_FOUND`, `ERR_COLOOP_PYTHON_UNSUPPORTED`,
    * `ERR_COLOOP_NO_SHARED_LIBPYTHON`, `ERR_COLOOP_ADDON`: what was tried and what to do;
    * `ERR_COLOOP_OTHER_INTERPRETER` if another interpreter or policy runs; `ERR_COLOOP_WORKER_FIRST` in
-   * a Worker before the main thread
+   * a Worker before the main thread; `ERR_COLOOP_OWN_INTERPRETER` if `interpreter: "own"` cannot be had
    */
   static async start(options: StartOptions = {}): Promise<Python> {
     checkOptions(options, "Python.start", {
       python: "string",
       sandbox: "object",
       signals: "signals",
+      interpreter: "interpreter",
       exitGrace: "milliseconds",
     });
     const policy = sandboxPolicy(options.sandbox);
     const interpreter = chooseInterpreter(options.python);
-    const key = startOptionsKey(policy, interpreter);
+    const own = options.interpreter === "own";
+    if (own) checkOwnInterpreter(interpreter);
+    const key = startOptionsKey(policy, interpreter, own);
     if (running !== undefined) {
       if (running.key === key) {
         if (options.sandbox?.onEvent !== undefined) listen(binding(), options.sandbox.onEvent);
@@ -258,6 +242,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
       packageFolder,
       deepBind: mode === "isolated",
       mainThread: isMainThread,
+      ownInterpreter: own,
       threadId,
       ...policy,
     }) as PyProxy;
@@ -266,7 +251,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     connectLibrary(bridge);
     connectChildren(options.sandbox?.subprocess);
     setMissing(bridge.$attr("MISSING", { ref: true }) as PyProxy);
-    const handle = new Python(interpreter);
+    const handle = new Python(interpreter, own);
     running = { handle, key, interpreter };
     python().connect(native.loop(), (message: string, exception: Error | null, context: PyProxy) =>
       handle.#report({ message, exception, context }),

@@ -31,8 +31,15 @@ inline void CountLive(Live kind, std::int64_t delta) {
   live_counters[static_cast<std::size_t>(kind)].fetch_add(delta, std::memory_order_relaxed);
 }
 
-// Of a kind that is counted with the GIL held only, where it is hot.
+// Interpreters with GILs of their own count as well. Set with the one GIL there is held.
+inline std::atomic<bool> many_gils{false};
+
+// Of a kind that is counted with a GIL held only, where it is hot.
 inline void CountLiveHeld(Live kind, std::int64_t delta) {
+  if (many_gils.load(std::memory_order_relaxed)) {
+    CountLive(kind, delta);
+    return;
+  }
   std::atomic<std::int64_t>& counter = live_counters[static_cast<std::size_t>(kind)];
   counter.store(counter.load(std::memory_order_relaxed) + delta, std::memory_order_relaxed);
 }

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/thread_model.h"
+
 namespace coloop::base {
 
 // What Python's own limits of recursion and its parser may use.
@@ -25,10 +27,13 @@ inline constexpr std::size_t kPythonStack = std::size_t{2} * 1024 * 1024;
   return known ? reinterpret_cast<std::uintptr_t>(end) + std::min(kPythonStack, size / 2) : 0;
 }
 
+// 1: not looked for yet.
+COLOOP_THREAD_MODEL inline constinit thread_local std::uintptr_t stack_limit = 1;
+
 [[nodiscard]] inline bool HasPythonStack() {
-  thread_local const std::uintptr_t limit = FindStackLimit();
+  if (stack_limit == 1) stack_limit = FindStackLimit();
   // Not the address of a variable, which AddressSanitizer keeps elsewhere.
-  return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) > limit;
+  return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)) > stack_limit;
 }
 
 }  // namespace coloop::base

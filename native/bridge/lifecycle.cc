@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,8 @@
 #include "interp/js_ref.h"
 #include "interp/module.h"
 #include "interp/object.h"
+#include "interp/own_interpreter.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "interp/run.h"
 #include "interp/watch.h"
@@ -56,13 +59,37 @@ struct StartOptions {
   interp::InterpreterConfig interpreter;
   sandbox::Options sandbox;
   bool main_thread = false;
+  bool own_interpreter = false;
   int thread_number = 0;
 };
 
-// Python's ident of each Worker's thread, by JavaScript's threadId. Guarded by the GIL.
-std::map<int, unsigned long>& WorkerThreads() {
-  static std::map<int, unsigned long> threads;
-  return threads;
+// The threads of Workers in which Python is started, by JavaScript's threadId.
+class WorkerThreads {
+ public:
+  void Add(int number, const interp::PythonThread& thread) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    threads_[number] = thread;
+  }
+  void Remove(int number) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    threads_.erase(number);
+  }
+  // Null if Python is not started there.
+  [[nodiscard]] std::optional<interp::PythonThread> Find(int number) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = threads_.find(number);
+    if (found == threads_.end()) return std::nullopt;
+    return found->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<int, interp::PythonThread> threads_;
+};
+
+WorkerThreads& Workers() {
+  static auto* workers = new WorkerThreads;
+  return *workers;
 }
 
 // Null when the Worker is being terminated; what is read from that is empty.
@@ -78,6 +105,7 @@ StartOptions ReadOptions(napi_env env, napi_value object) {
   options.interpreter.package_folder = TextOf(env, Property(env, object, "packageFolder"));
   napi_get_value_bool(env, Property(env, object, "deepBind"), &options.interpreter.deep_bind);
   napi_get_value_bool(env, Property(env, object, "mainThread"), &options.main_thread);
+  napi_get_value_bool(env, Property(env, object, "ownInterpreter"), &options.own_interpreter);
   napi_get_value_int32(env, Property(env, object, "threadId"), &options.thread_number);
   options.sandbox.allow = Texts(env, Property(env, object, "allow"));
   options.sandbox.deny = Texts(env, Property(env, object, "deny"));
@@ -86,6 +114,15 @@ StartOptions ReadOptions(napi_env env, napi_value object) {
   napi_get_value_bool(env, Property(env, object, "strict"), &options.sandbox.strict);
   napi_get_value_bool(env, Property(env, object, "children"), &options.sandbox.children);
   return options;
+}
+
+// Once in each interpreter.
+Result<void> PrepareConversion() {
+  const interp::GilAcquire acquire;
+  if (!convert::InitPythonSink(acquire.gil()) || !convert::InitPythonSource(acquire.gil())) {
+    return interp::TakeAsError(acquire.gil(), "ERR_COLOOP_START");
+  }
+  return {};
 }
 
 Result<void> StartProcess(const StartOptions& options) {
@@ -116,11 +153,7 @@ Result<void> StartProcess(const StartOptions& options) {
   process_started = true;  // whatever happens now, it cannot be tried again
   Result<void> initialized = interp::Initialize(config);
   if (!initialized.ok()) return initialized;
-  const interp::GilAcquire acquire;
-  if (!convert::InitPythonSink(acquire.gil()) || !convert::InitPythonSource(acquire.gil())) {
-    return interp::TakeAsError(acquire.gil(), "ERR_COLOOP_START");
-  }
-  return {};
+  return PrepareConversion();
 }
 
 // Python has been started on this thread, so what is left of it here needs the GIL.
@@ -130,7 +163,7 @@ void OnUvOwnerClosed(void* argument) {
   auto* data = static_cast<EnvData*>(argument);
   if (--data->open_uv_owners > 0 || !data->ending) return;
   napi_async_cleanup_hook_handle hook = data->cleanup;
-  if (!data->main_thread && IsAttached()) interp::DetachThread();
+  if (!data->main_thread && IsAttached()) interp::LeaveInterpreter();
   if (!data->abandoned) delete data;
   napi_remove_async_cleanup_hook(hook);
 }
@@ -139,7 +172,7 @@ void OnUvOwnerClosed(void* argument) {
 void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_lives) {
   data.js_host->Refuse("Python was closed in this JavaScript environment");
   loop::SetThreadService(nullptr);
-  WorkerThreads().erase(data.thread_number);
+  Workers().Remove(data.thread_number);
   if (data.main_thread) SetMainHost(nullptr);
   if (data.main_thread) interp::StopWatchdog(gil);
   interp::RemoveLane(gil, data.lane);
@@ -175,7 +208,6 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
     if (!acquire.ok()) {
       if (IsAttached()) Abandon(*data);
     } else if (data->started()) {
-      WorkerThreads().erase(data->thread_number);
       interp::ClearInterrupt(acquire.gil());
       CloseEnvironment(*data, acquire.gil(), false);
     }
@@ -186,8 +218,28 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
   OnUvOwnerClosed(data);
 }
 
+// The Worker's thread gets Python; `is_new`: in an interpreter that has just been made.
+Result<void> AttachWorker(const StartOptions& options, bool* is_new) {
+  if (IsAttached()) {
+    if (interp::HasOwnInterpreter() == options.own_interpreter) return {};
+    return base::Error{"ERR_COLOOP_OTHER_INTERPRETER",
+                       std::string("this Worker's interpreter is ") +
+                           (options.own_interpreter ? "\"shared\"" : "\"own\"") +
+                           " since its first start, and stays so; use another Worker"};
+  }
+  if (!options.own_interpreter) {
+    interp::AttachThread(interp::MainInterpreter());
+    return {};
+  }
+  interp::InterpreterConfig config = options.interpreter;
+  config.before_user_code = sandbox::StartScope::Begin;
+  Result<bool> entered = interp::EnterOwnInterpreter(config);
+  if (!entered.ok()) return entered.error();
+  *is_new = entered.value();
+  return *is_new ? PrepareConversion() : Result<void>();
+}
+
 Result<void> StartEnvironment(EnvData& data) {
-  if (!data.main_thread && interp::CurrentGilSlot().state == nullptr) interp::AttachThread(nullptr);
   const interp::GilAcquire acquire;
   if (!acquire.ok()) return base::Error{"ERR_COLOOP_EXITED", "the process is exiting"};
   const interp::Gil& gil = acquire.gil();
@@ -213,7 +265,9 @@ Result<void> StartEnvironment(EnvData& data) {
   ++data.open_uv_owners;
   data.loop = loop::Loop::From(gil, data.loop_object.get());
   loop::SetThreadService(data.node_host.get());
-  if (!data.main_thread) WorkerThreads()[data.thread_number] = interp::ThreadIdent(gil);
+  if (!data.main_thread) {
+    Workers().Add(data.thread_number, {&interp::CurrentInterpreter(), interp::ThreadIdent(gil)});
+  }
   if (data.lane == nullptr) {
     data.lane = std::make_shared<interp::Lane>(gil, data.main_thread, data.thread_number);
   }
@@ -257,10 +311,14 @@ napi_value Start(napi_env env, napi_callback_info info) {
   data.thread_number = options.thread_number;
   const Result<void> process = StartProcess(options);
   if (!process.ok()) return Throw(env, data, process.error());
-  const Result<void> environment = StartEnvironment(data);
+  const sandbox::StartScope scope;
+  bool is_new = false;
+  Result<void> environment = data.main_thread ? Result<void>() : AttachWorker(options, &is_new);
+  if (environment.ok()) environment = StartEnvironment(data);
   if (!environment.ok()) return Throw(env, data, environment.error());
   Entry entry(data);
   if (!entry.ok()) return nullptr;
+  if (is_new && !interp::NoteStarted(entry.gil())) return entry.Fail();
   const Owned bridge = interp::Import(entry.gil(), "_erlang_impl._bridge");
   sandbox::Seal(entry.gil());
   napi_value proxy = bridge ? entry.exporter().Proxy(bridge.get()) : nullptr;
@@ -296,8 +354,11 @@ napi_value Exit(napi_env env, napi_callback_info info) {
   napi_get_value_int32(env, arguments[0], &grace);
   napi_get_value_int32(env, arguments[1], &code);
   if (data.started()) data.js_host->Refuse("JavaScript cannot be called: the process is exiting");
+  interp::LeftExits left(grace);
+  const bool others = interp::RunExitSequence(grace);
+  left.Wait();
   // Node waits for its Workers, and they for Python.
-  if (interp::RunExitSequence(grace)) interp::EndDespite(grace, code);
+  if (others) interp::EndDespite(grace, code);
   return nullptr;
 }
 
@@ -308,12 +369,8 @@ napi_value Interrupt(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
   std::int32_t number = 0;
   napi_get_value_int32(env, argument, &number);
-  const interp::GilAcquire acquire;
-  if (!acquire.ok()) return nullptr;
-  const auto found = WorkerThreads().find(number);
-  if (found == WorkerThreads().end()) return nullptr;
-  interp::InterruptThread(acquire.gil(), found->second);
-  loop::InterruptOwnedLoops(acquire.gil(), found->second);
+  const std::optional<interp::PythonThread> thread = Workers().Find(number);
+  if (thread) interp::InterruptThread(*thread, loop::InterruptOwnedLoops);
   return nullptr;
 }
 

@@ -8,11 +8,11 @@
 #include "convert/sink.h"
 #include "interp/gil.h"
 #include "interp/js_ref.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 
 #define PY_SSIZE_T_CLEAN  // sizes of "#" in formats are Py_ssize_t
 #include <Python.h>
-#include <datetime.h>
 
 #include <cmath>
 #include <cstring>
@@ -27,6 +27,12 @@ using interp::Owned;
 namespace {
 
 constexpr double kDayMilliseconds = 86'400'000;
+
+struct SinkState {
+  PyObject* epoch = nullptr;  // of type datetime.datetime, in UTC
+  PyObject* timedelta = nullptr;
+};
+const interp::PerInterpreter<SinkState> state;
 
 bool HasSurrogates(const char16_t* text, std::size_t length) {
   for (std::size_t i = 0; i < length; ++i) {
@@ -63,9 +69,17 @@ PyObject* FromNumber(double value) {
 
 }  // namespace
 
+// By names: in an interpreter of its own, datetime may be the pure Python one.
 bool InitPythonSink(const interp::Gil&) {
-  PyDateTime_IMPORT;
-  return PyDateTimeAPI != nullptr;
+  const Owned module(PyImport_ImportModule("datetime"));
+  const Owned datetime(module ? PyObject_GetAttrString(module.get(), "datetime") : nullptr);
+  const Owned timezone(module ? PyObject_GetAttrString(module.get(), "timezone") : nullptr);
+  const Owned utc(timezone ? PyObject_GetAttrString(timezone.get(), "utc") : nullptr);
+  if (!datetime || !utc) return false;
+  state->epoch =
+      PyObject_CallFunction(datetime.get(), "iiiiiiiO", 1970, 1, 1, 0, 0, 0, 0, utc.get());
+  state->timedelta = PyObject_GetAttrString(module.get(), "timedelta");
+  return state->epoch != nullptr && state->timedelta != nullptr;
 }
 
 Owned PythonSink::Take() {
@@ -143,11 +157,10 @@ bool PythonSink::Utf16(const char16_t* text, std::size_t length) {
 bool PythonSink::Date(double milliseconds) {
   const double days = std::floor(milliseconds / kDayMilliseconds);
   const auto rest = static_cast<int>(milliseconds - days * kDayMilliseconds);
-  const Owned epoch(PyDateTimeAPI->DateTime_FromDateAndTime(
-      1970, 1, 1, 0, 0, 0, 0, PyDateTime_TimeZone_UTC, PyDateTimeAPI->DateTimeType));
-  const Owned delta(PyDelta_FromDSU(static_cast<int>(days), rest / 1000, rest % 1000 * 1000));
-  if (!epoch || !delta) return false;
-  return Put(PyNumber_Add(epoch.get(), delta.get()));
+  const Owned delta(PyObject_CallFunction(state->timedelta, "iii", static_cast<int>(days),
+                                          rest / 1000, rest % 1000 * 1000));
+  if (!delta) return false;
+  return Put(PyNumber_Add(state->epoch, delta.get()));
 }
 
 bool PythonSink::Bytes(const void* data, std::size_t length) {

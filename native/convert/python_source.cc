@@ -2,7 +2,6 @@
 #include "convert/python_source.h"
 
 #include <Python.h>
-#include <datetime.h>
 
 #include <cmath>
 #include <cstdint>
@@ -14,6 +13,7 @@
 #include "convert/sink.h"
 #include "interp/gil.h"
 #include "interp/js_ref.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 
 namespace coloop::convert {
@@ -21,6 +21,16 @@ namespace coloop::convert {
 using interp::Owned;
 
 namespace {
+
+struct SourceState {
+  PyObject* datetime = nullptr;         // datetime.datetime
+  PyObject* future_blocking = nullptr;  // a name
+};
+const interp::PerInterpreter<SourceState> state;
+
+bool IsDateTime(PyObject* object) {
+  return PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject*>(state->datetime)) != 0;
+}
 
 class PythonSource {
  public:
@@ -249,7 +259,7 @@ bool PythonSource::ReadReference(PyObject* object) {
   if (interp::IsJsRefOf(object, link_, &id)) return sink_.Host(id, HostKind::kObject);
   PyObject* inner = interp::UnwrapOpaque(object);
   if (inner != nullptr) return sink_.PythonProxy(inner);
-  if (PyDateTime_Check(object)) return ReadDate(object);
+  if (IsDateTime(object)) return ReadDate(object);
   if (PyExceptionInstance_Check(object)) return sink_.PythonException(object);
   if (IsAwaitable(gil_, object)) return sink_.PythonAwaitable(object);
   return sink_.PythonProxy(object);
@@ -258,14 +268,16 @@ bool PythonSource::ReadReference(PyObject* object) {
 }  // namespace
 
 bool InitPythonSource(const interp::Gil&) {
-  PyDateTime_IMPORT;
-  return PyDateTimeAPI != nullptr;
+  const Owned module(PyImport_ImportModule("datetime"));
+  state->datetime = module ? PyObject_GetAttrString(module.get(), "datetime") : nullptr;
+  state->future_blocking = PyUnicode_InternFromString("_asyncio_future_blocking");
+  return state->datetime != nullptr && state->future_blocking != nullptr;
 }
 
 bool IsAwaitable(const interp::Gil&, PyObject* object) {
   if (PyCoro_CheckExact(object)) return true;
   // asyncio.isfuture: the class has the attribute and it is not None.
-  static PyObject* name = PyUnicode_InternFromString("_asyncio_future_blocking");
+  PyObject* name = state->future_blocking;
   if (PyType_Check(object) || _PyType_Lookup(Py_TYPE(object), name) == nullptr) return false;
   const Owned blocking(PyObject_GetAttr(object, name));
   if (!blocking) PyErr_Clear();

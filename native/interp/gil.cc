@@ -7,20 +7,23 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <mutex>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "interp/per_interpreter.h"
 
 namespace coloop::interp {
 
 namespace {
-thread_local GilSlot slot;
-std::atomic<bool> usable{false};
+COLOOP_THREAD_MODEL thread_local GilSlot slot;
 thread_local GilWaits waits;
 
 std::mutex attached_mutex;
-std::vector<unsigned long> attached;  // guarded by attached_mutex
+std::vector<PythonThread> attached;  // guarded by attached_mutex
 
 // Taking a free GIL is faster than this.
 constexpr std::uint64_t kUncontended = 1'000;
@@ -63,11 +66,17 @@ Gil Gil::FromPython() {
   return Gil();
 }
 
-bool InterpreterUsable() { return usable.load(std::memory_order_acquire); }
-void SetInterpreterUsable(bool value) { usable.store(value, std::memory_order_release); }
+bool InterpreterUsable() {
+  return current_interpreter != nullptr &&
+         current_interpreter->usable.load(std::memory_order_acquire);
+}
+void SetInterpreterUsable(bool value) {
+  CurrentInterpreter().usable.store(value, std::memory_order_release);
+}
 
 GilAcquire::GilAcquire() {
   if (slot.held) {
+    (void)CurrentInterpreter();
     ok_ = InterpreterUsable();
     return;
   }
@@ -85,6 +94,7 @@ GilAcquire::~GilAcquire() {
 }
 
 GilRelease::GilRelease(const Gil&) : before_(slot) {
+  (void)CurrentInterpreter();  // known from here on, also to a thread that Python made
   slot.held = false;
   slot.state = PyEval_SaveThread();
 }
@@ -95,33 +105,100 @@ GilRelease::~GilRelease() {
   if (before_.state == nullptr) slot.state = nullptr;
 }
 
-void AttachThread(PyInterpreterState* interpreter) {
+InterpreterVisit::InterpreterVisit(InterpreterHead& interpreter)
+    : visited_(interpreter), home_(current_interpreter), before_(slot) {
+  COLOOP_CHECK(!slot.held);
+  {
+    const std::lock_guard<std::mutex> lock(visited_.visits);
+    if (!visited_.usable.load()) return;
+    ++visited_.visitors;
+  }
+  ok_ = true;
+  current_interpreter = &visited_;
+  slot.state = PyThreadState_New(visited_.interpreter);
+  COLOOP_CHECK(slot.state != nullptr);
+  PyEval_RestoreThread(slot.state);
+  slot.held = true;
+}
+
+InterpreterVisit::~InterpreterVisit() {
+  if (!ok_) return;
+  PyThreadState_Clear(slot.state);
+  PyThreadState_DeleteCurrent();
+  slot = before_;
+  current_interpreter = home_;
+  const std::lock_guard<std::mutex> lock(visited_.visits);
+  if (--visited_.visitors == 0) visited_.visits_ended.notify_all();
+}
+
+void VisitApart(InterpreterHead& interpreter, std::function<void(const Gil&)> act) {
+  if (current_interpreter == &interpreter && slot.state != nullptr) {
+    const GilAcquire acquire;
+    if (acquire.ok()) act(acquire.gil());
+    return;
+  }
+  if (interpreter.first_state == nullptr) {  // the main one
+    const InterpreterVisit visit(interpreter);
+    if (visit.ok()) act(visit.gil());
+    return;
+  }
+  if (interpreter.visit_begun.exchange(true)) return;
+  std::thread([&interpreter, act = std::move(act)] {
+    {
+      const InterpreterVisit visit(interpreter);
+      if (visit.ok()) act(visit.gil());
+    }
+    interpreter.visit_begun.store(false);
+  }).detach();
+}
+
+void EndVisits(const Gil& gil) {
+  InterpreterHead& interpreter = CurrentInterpreter();
+  const GilRelease release(gil);
+  std::unique_lock<std::mutex> lock(interpreter.visits);
+  interpreter.usable.store(false);
+  interpreter.visits_ended.wait(lock, [&] { return interpreter.visitors == 0; });
+}
+
+void AttachThread(InterpreterHead& interpreter) {
   COLOOP_CHECK(slot.state == nullptr);
-  if (interpreter == nullptr) interpreter = PyInterpreterState_Main();
   {
     // Before the thread looks whether the interpreter is usable: who makes it unusable looks here
     // afterwards, so that one of the two sees the other.
     const std::lock_guard<std::mutex> lock(attached_mutex);
-    attached.push_back(PyThread_get_thread_ident());
+    attached.push_back({&interpreter, PyThread_get_thread_ident()});
   }
-  slot.state = PyThreadState_New(interpreter);
+  slot.state = PyThreadState_New(interpreter.interpreter);
   COLOOP_CHECK(slot.state != nullptr);
+  current_interpreter = &interpreter;
 }
 
 void DetachThread() {
   COLOOP_CHECK(slot.state != nullptr && !slot.held);
   {
     const std::lock_guard<std::mutex> lock(attached_mutex);
-    attached.erase(std::find(attached.begin(), attached.end(), PyThread_get_thread_ident()));
+    const auto found = std::find_if(attached.begin(), attached.end(), [](const auto& each) {
+      return each.ident == PyThread_get_thread_ident();
+    });
+    if (found != attached.end()) attached.erase(found);
   }
   if (!InterpreterUsable()) return;
   PyEval_RestoreThread(slot.state);
   PyThreadState_Clear(slot.state);
   PyThreadState_DeleteCurrent();
   slot.state = nullptr;
+  current_interpreter = nullptr;
 }
 
-std::vector<unsigned long> AttachedThreads() {
+void AttachForExit(InterpreterHead& interpreter) {
+  slot.state = PyThreadState_New(interpreter.interpreter);
+  COLOOP_CHECK(slot.state != nullptr);
+  current_interpreter = &interpreter;
+  PyEval_RestoreThread(slot.state);
+  slot.held = true;
+}
+
+std::vector<PythonThread> AttachedThreads() {
   const std::lock_guard<std::mutex> lock(attached_mutex);
   return attached;
 }

@@ -10,12 +10,20 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 struct _ts;
-struct _is;
 
 namespace coloop::interp {
+
+struct InterpreterHead;
+
+// A thread that JavaScript runs on, and whose Python it is.
+struct PythonThread {
+  InterpreterHead* interpreter;
+  unsigned long ident;  // Python's
+};
 
 struct GilSlot {
   _ts* state = nullptr;  // what to restore; null on a thread that never released or attached
@@ -33,9 +41,11 @@ class Gil {
   Gil() = default;
   friend class GilAcquire;
   friend class GilRelease;
+  friend class InterpreterVisit;
 };
 
-// True while the interpreter may be entered: initialised, and not past the exit sequence.
+// True while the calling thread's interpreter may be entered: initialised, and not past its exit
+// sequence.
 [[nodiscard]] bool InterpreterUsable();
 void SetInterpreterUsable(bool usable);
 
@@ -69,6 +79,35 @@ class GilRelease {
   GilSlot before_;
 };
 
+// For its life the calling thread, which holds no GIL, holds that of another's interpreter, with a
+// thread state made for it.
+class InterpreterVisit {
+ public:
+  explicit InterpreterVisit(InterpreterHead& interpreter);
+  ~InterpreterVisit();
+  InterpreterVisit(const InterpreterVisit&) = delete;
+  InterpreterVisit& operator=(const InterpreterVisit&) = delete;
+
+  // False once the interpreter is not usable any more.
+  [[nodiscard]] bool ok() const { return ok_; }
+  [[nodiscard]] const Gil& gil() const { return gil_; }
+
+ private:
+  InterpreterHead& visited_;
+  InterpreterHead* const home_;
+  GilSlot before_;
+  Gil gil_;
+  bool ok_ = false;
+};
+
+// The same, and `act` in it. Of a Worker's own interpreter in a thread made for that, unless one is
+// on its way there: C code may hold that GIL for long, which is no business of the calling
+// thread's.
+void VisitApart(InterpreterHead& interpreter, std::function<void(const Gil& gil)> act);
+
+// Nobody visits the calling thread's interpreter from here on, nor does GilAcquire enter it.
+void EndVisits(const Gil& gil);
+
 // What the calling thread has waited for the GIL while others had it, as far as Python's other
 // threads existed at all.
 struct GilWaits {
@@ -78,13 +117,16 @@ struct GilWaits {
 };
 [[nodiscard]] const GilWaits& CurrentGilWaits();
 
-// Gives the calling thread a thread state of `interpreter` (null: the main interpreter) and leaves
-// the GIL released. Called once for each Worker; the main thread gets its own by Initialize.
-void AttachThread(_is* interpreter);
+// Gives the calling thread a thread state of `interpreter` and leaves the GIL released. Called once
+// for each Worker; the main thread gets its own by Initialize.
+void AttachThread(InterpreterHead& interpreter);
 // Undoes AttachThread, with the GIL not held. Where the interpreter is not usable any more, the
 // thread state stays.
 void DetachThread();
-// Python's idents of the threads that are attached, or are about to be. Any thread.
-[[nodiscard]] std::vector<unsigned long> AttachedThreads();
+// The threads that are attached, or are about to be. Any thread.
+[[nodiscard]] std::vector<PythonThread> AttachedThreads();
+
+// The calling thread takes the GIL of an interpreter for good. It does not count as attached.
+void AttachForExit(InterpreterHead& interpreter);
 
 }  // namespace coloop::interp

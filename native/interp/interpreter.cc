@@ -15,6 +15,7 @@
 #include "interp/faults.h"
 #include "interp/gil.h"
 #include "interp/interrupt.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 
 namespace coloop::interp {
@@ -48,13 +49,6 @@ def load_package(package_folder):
     sys.modules.setdefault("erlang", module)
     sys.modules.setdefault("coloop", module)
 )";
-
-base::Error FromStatus(const PyStatus& status) {
-  std::string message = "Python did not start";
-  if (status.func != nullptr) message += std::string(" (") + status.func + ")";
-  if (status.err_msg != nullptr) message += std::string(": ") + status.err_msg;
-  return base::Error{"ERR_COLOOP_START", message};
-}
 
 PyStatus InitializeFromConfig(const InterpreterConfig& options) {
   PyPreConfig preconfig;
@@ -102,34 +96,6 @@ bool RestoreSiteFlag() {
   return PySys_SetObject("flags", copy.get()) == 0;
 }
 
-base::Result<void> RunStartCode(const Gil& gil, const InterpreterConfig& options) {
-  int flags = 0;
-#if defined(RTLD_DEEPBIND)
-  if (options.deep_bind) flags = RTLD_NOW | RTLD_DEEPBIND;
-#endif
-  const Owned globals(PyDict_New());
-  if (!globals) return TakeAsError(gil, "ERR_COLOOP_START");
-  PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins());
-  const Owned done(PyRun_String(kFinishStart, Py_file_input, globals.get(), globals.get()));
-  if (!done) return TakeAsError(gil, "ERR_COLOOP_START");
-  const Owned site(
-      PyObject_CallFunction(PyDict_GetItemString(globals.get(), "run_site"), "i", flags));
-  if (!site || !RestoreSiteFlag()) return TakeAsError(gil, "ERR_COLOOP_START");
-  const Owned package(PyObject_CallFunction(PyDict_GetItemString(globals.get(), "load_package"),
-                                            "s", options.package_folder.c_str()));
-  if (!package) return TakeAsError(gil, "ERR_COLOOP_START");
-  return {};
-}
-
-// A KeyboardInterrupt here is the watchdog's and no news.
-void ReportUnlessInterrupted(const Gil& gil) {
-  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0) {
-    PyErr_Clear();
-  } else {
-    ReportUnraisable(gil, nullptr);
-  }
-}
-
 void CallAndReport(const Gil& gil, const char* module, const char* function) {
   const Owned imported(PyImport_ImportModule(module));
   const Owned result(imported ? PyObject_CallMethod(imported.get(), function, nullptr) : nullptr);
@@ -169,17 +135,58 @@ void FlushStream(const Gil& gil, const char* name) {
 
 }  // namespace
 
+base::Error StartError(const char* function, const char* message) {
+  std::string text = "Python did not start";
+  if (function != nullptr) text += std::string(" (") + function + ")";
+  if (message != nullptr) text += std::string(": ") + message;
+  return base::Error{"ERR_COLOOP_START", text};
+}
+
+base::Result<void> FinishStart(const Gil& gil, const InterpreterConfig& options) {
+  int flags = 0;
+#if defined(RTLD_DEEPBIND)
+  if (options.deep_bind) flags = RTLD_NOW | RTLD_DEEPBIND;
+#endif
+  const Owned globals(PyDict_New());
+  if (!globals) return TakeAsError(gil, "ERR_COLOOP_START");
+  PyDict_SetItemString(globals.get(), "__builtins__", PyEval_GetBuiltins());
+  const Owned done(PyRun_String(kFinishStart, Py_file_input, globals.get(), globals.get()));
+  if (!done) return TakeAsError(gil, "ERR_COLOOP_START");
+  const Owned site(
+      PyObject_CallFunction(PyDict_GetItemString(globals.get(), "run_site"), "i", flags));
+  if (!site || !RestoreSiteFlag()) return TakeAsError(gil, "ERR_COLOOP_START");
+  const Owned package(PyObject_CallFunction(PyDict_GetItemString(globals.get(), "load_package"),
+                                            "s", options.package_folder.c_str()));
+  if (!package) return TakeAsError(gil, "ERR_COLOOP_START");
+  return {};
+}
+
+void ReportUnlessInterrupted(const Gil& gil) {
+  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0) {
+    PyErr_Clear();
+  } else {
+    ReportUnraisable(gil, nullptr);
+  }
+}
+
+void RunExitHandlers(const Gil& gil) {
+  CallAndReport(gil, "atexit", "_run_exitfuncs");
+  FlushStream(gil, "stdout");
+  FlushStream(gil, "stderr");
+}
+
 base::Result<void> Initialize(const InterpreterConfig& config) {
   const PyStatus status = InitializeFromConfig(config);
-  if (PyStatus_Exception(status) != 0) return FromStatus(status);
+  if (PyStatus_Exception(status) != 0) return StartError(status.func, status.err_msg);
   GilSlot& slot = CurrentGilSlot();
   slot.held = true;
+  (void)AddInterpreter(PyInterpreterState_Get());
   SetInterpreterUsable(true);
   const Gil gil = Gil::FromPython();
   base::Result<void> result = PrepareInterrupts(gil);
   if (result.ok()) result = ReportFaults(gil);
   if (result.ok() && config.before_user_code != nullptr) config.before_user_code(gil);
-  if (result.ok()) result = RunStartCode(gil, config);
+  if (result.ok()) result = FinishStart(gil, config);
   slot.held = false;
   slot.state = PyEval_SaveThread();
   return result;
@@ -201,9 +208,7 @@ bool RunExitSequence(int grace_ms) {
   {
     const ExitWatchdog watchdog(grace_ms);
     ShutDownThreads(gil);
-    CallAndReport(gil, "atexit", "_run_exitfuncs");
-    FlushStream(gil, "stdout");
-    FlushStream(gil, "stderr");
+    RunExitHandlers(gil);
   }
   SetInterpreterUsable(false);
   if (AttachedThreads().empty()) return false;

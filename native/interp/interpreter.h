@@ -1,4 +1,4 @@
-// The one interpreter of the process: start it, run its exit sequence.
+// The main interpreter: start it, run its exit sequence.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ struct InterpreterConfig {
   std::string executable;                              // sys.executable of the interpreter to be
   std::string package_folder;                          // the folder that holds `_erlang_impl`
   bool deep_bind = false;                              // extensions are loaded with RTLD_DEEPBIND
-  void (*before_user_code)(const Gil& gil) = nullptr;  // after the core is up, before site runs
+  void (*before_user_code)(const Gil& gil) = nullptr;  // before site runs, with a GIL held
 };
 
 // Starts Python on the calling thread (Node's main thread), without signal handlers, runs site and
@@ -29,5 +29,16 @@ struct InterpreterConfig {
 // the process goes, unless JavaScript threads are attached: Node waits for its Workers, and one of
 // them may wait for the GIL. True then: EndDespite is to follow.
 [[nodiscard]] bool RunExitSequence(int grace_ms);
+
+// For own_interpreter.cc, in any interpreter.
+
+// Of a PyStatus: what failed and why, or null.
+[[nodiscard]] base::Error StartError(const char* function, const char* message);
+// What Initialize does once the core is up: the flags, site, the package.
+[[nodiscard]] base::Result<void> FinishStart(const Gil& gil, const InterpreterConfig& config);
+// atexit, and what stdout and stderr hold.
+void RunExitHandlers(const Gil& gil);
+// The exception that is set; a KeyboardInterrupt is the watchdog's and no news.
+void ReportUnlessInterrupted(const Gil& gil);
 
 }  // namespace coloop::interp

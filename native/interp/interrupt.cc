@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "interp/error.h"
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "interp/signals.h"
 #include "interp/watch.h"
@@ -80,6 +81,17 @@ int FindUnusedSignal() {
     }
   }
   return 0;
+}
+
+// The main interpreter takes no visits any more.
+void InterruptAtExit(const PythonThread& thread) {
+  if (thread.interpreter->interpreter != PyInterpreterState_Main()) {
+    InterruptThread(thread, [](const Gil&, unsigned long) {});
+    return;
+  }
+  const PyGILState_STATE state = PyGILState_Ensure();
+  (void)PyThreadState_SetAsyncExc(thread.ident, PyExc_KeyboardInterrupt);
+  PyGILState_Release(state);
 }
 
 // signal.signal(), which changes the process's disposition as well.
@@ -154,8 +166,12 @@ void InterruptOnSigint() {
 
 unsigned long ThreadIdent(const Gil&) { return PyThread_get_thread_ident(); }
 
-void InterruptThread(const Gil&, unsigned long ident) {
-  (void)PyThreadState_SetAsyncExc(ident, PyExc_KeyboardInterrupt);
+void InterruptThread(const PythonThread& thread,
+                     void (*wake)(const Gil& gil, unsigned long ident)) {
+  VisitApart(*thread.interpreter, [ident = thread.ident, wake](const Gil& gil) {
+    (void)PyThreadState_SetAsyncExc(ident, PyExc_KeyboardInterrupt);
+    wake(gil, ident);
+  });
 }
 
 void ClearInterrupt(const Gil&) {
@@ -163,18 +179,17 @@ void ClearInterrupt(const Gil&) {
 }
 
 void EndDespite(int grace_ms, int code) {
+  // Apart: whoever interrupts waits for a GIL, which C code may not give up.
   std::thread([grace_ms, code] {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(grace_ms);
-    while (std::chrono::steady_clock::now() < end) {
-      const PyGILState_STATE state = PyGILState_Ensure();
+    std::this_thread::sleep_for(std::chrono::milliseconds(grace_ms));
+    _exit(code);
+  }).detach();
+  std::thread([] {
+    for (;;) {
       // Asked each time: the ident of a thread that has ended may be another one's by now.
-      for (const unsigned long thread : AttachedThreads()) {
-        (void)PyThreadState_SetAsyncExc(thread, PyExc_KeyboardInterrupt);
-      }
-      PyGILState_Release(state);
+      for (const PythonThread& thread : AttachedThreads()) InterruptAtExit(thread);
       std::this_thread::sleep_for(kInterruptEvery);
     }
-    _exit(code);
   }).detach();
 }
 

@@ -37,8 +37,8 @@ void InterruptOnSigint();
 // The calling thread, for InterruptThread.
 [[nodiscard]] unsigned long ThreadIdent(const Gil& gil);
 // Python code on that thread, now or when it next enters Python, gets a KeyboardInterrupt. A call
-// of C code that blocks is not broken.
-void InterruptThread(const Gil& gil, unsigned long ident);
+// of C code that blocks is not broken. The calling thread holds no GIL. `wake` is called then.
+void InterruptThread(const PythonThread& thread, void (*wake)(const Gil& gil, unsigned long ident));
 // Takes back an interrupt that has not come to the calling thread yet.
 void ClearInterrupt(const Gil& gil);
 

@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "interp/gil.h"
 #include "interp/js_ref.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 
 namespace coloop::interp {
@@ -21,7 +22,10 @@ struct JsBufferObject {
   char format[8];
 };
 
-PyTypeObject* js_buffer_type = nullptr;
+struct Types {
+  PyTypeObject* js_buffer = nullptr;
+};
+const PerInterpreter<Types> types;
 
 JsBufferObject* AsBuffer(PyObject* object) { return reinterpret_cast<JsBufferObject*>(object); }
 
@@ -75,7 +79,7 @@ PyType_Spec spec = {"_coloop.JsBuffer", sizeof(JsBufferObject), 0,
 
 Owned MakeJsBuffer(const Gil&, Owned owner, void* data, std::size_t length, const char* format,
                    std::size_t item_size) {
-  PyObject* object = js_buffer_type->tp_alloc(js_buffer_type, 0);
+  PyObject* object = types->js_buffer->tp_alloc(types->js_buffer, 0);
   if (object == nullptr) return Owned();
   base::CountLive(base::Live::kBuffer, 1);
   JsBufferObject* buffer = AsBuffer(object);
@@ -90,8 +94,8 @@ Owned MakeJsBuffer(const Gil&, Owned owner, void* data, std::size_t length, cons
 }
 
 bool AddJsBufferToModule(const Gil&, PyObject* module) {
-  js_buffer_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return js_buffer_type != nullptr && PyModule_AddType(module, js_buffer_type) == 0;
+  types->js_buffer = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return types->js_buffer != nullptr && PyModule_AddType(module, types->js_buffer) == 0;
 }
 
 }  // namespace coloop::interp

@@ -13,6 +13,7 @@
 #include "base/counters.h"
 #include "base/host.h"
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 
 namespace coloop::interp {
@@ -34,13 +35,16 @@ struct OpaqueObject {
   PyObject_HEAD PyObject* value;
 };
 
-PyTypeObject* js_ref_type = nullptr;
-PyTypeObject* js_function_type = nullptr;
-PyTypeObject* opaque_type = nullptr;
-PyTypeObject* scope_type = nullptr;
-// The classes of `_js.py`, by HostKind.
-std::array<PyTypeObject*, kHostKinds> host_types{};
-PyObject* error_factory = nullptr;  // (JsRef of an Error) -> JsError
+struct Types {
+  PyTypeObject* js_ref = nullptr;
+  PyTypeObject* js_function = nullptr;
+  PyTypeObject* opaque = nullptr;
+  PyTypeObject* scope = nullptr;
+  // The classes of `_js.py`, by HostKind.
+  std::array<PyTypeObject*, kHostKinds> hosts{};
+  PyObject* error_factory = nullptr;  // (JsRef of an Error) -> JsError
+};
+const PerInterpreter<Types> types;
 
 constexpr std::uint32_t kCallOperation = 0;  // the first operation of the JavaScript side's table
 
@@ -175,7 +179,7 @@ PyType_Spec scope_spec = {"_coloop.Scope", sizeof(ScopeObject), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, scope_slots};
 
 PyObject* MakeOpaque(PyObject*, PyObject* value) {
-  PyObject* object = opaque_type->tp_alloc(opaque_type, 0);
+  PyObject* object = types->opaque->tp_alloc(types->opaque, 0);
   if (object == nullptr) return nullptr;
   Py_INCREF(value);
   reinterpret_cast<OpaqueObject*>(object)->value = value;
@@ -183,25 +187,25 @@ PyObject* MakeOpaque(PyObject*, PyObject* value) {
 }
 
 PyObject* SetHostTypes(PyObject*, PyObject* args) {
-  PyObject* types = nullptr;
+  PyObject* classes = nullptr;
   PyObject* factory = nullptr;
-  if (PyArg_ParseTuple(args, "OO", &types, &factory) == 0) return nullptr;
-  if (!PyTuple_Check(types) || PyTuple_GET_SIZE(types) != static_cast<Py_ssize_t>(kHostKinds)) {
+  if (PyArg_ParseTuple(args, "OO", &classes, &factory) == 0) return nullptr;
+  if (!PyTuple_Check(classes) || PyTuple_GET_SIZE(classes) != static_cast<Py_ssize_t>(kHostKinds)) {
     PyErr_SetString(PyExc_TypeError, "_set_host_types() takes one class for each kind");
     return nullptr;
   }
   for (std::size_t i = 0; i < kHostKinds; ++i) {
-    PyObject* type = PyTuple_GET_ITEM(types, static_cast<Py_ssize_t>(i));
+    PyObject* type = PyTuple_GET_ITEM(classes, static_cast<Py_ssize_t>(i));
     if (!PyType_Check(type) ||
-        PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), js_ref_type) == 0) {
+        PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type), types->js_ref) == 0) {
       PyErr_SetString(PyExc_TypeError, "a host type is a subclass of JsRef");
       return nullptr;
     }
     Py_INCREF(type);
-    Py_XSETREF(host_types[i], reinterpret_cast<PyTypeObject*>(type));
+    Py_XSETREF(types->hosts[i], reinterpret_cast<PyTypeObject*>(type));
   }
   Py_INCREF(factory);
-  Py_XSETREF(error_factory, factory);
+  Py_XSETREF(types->error_factory, factory);
   Py_RETURN_NONE;
 }
 
@@ -219,7 +223,7 @@ Owned MakeJsRef(const Gil&, const std::shared_ptr<HostLink>& link, std::uint32_t
   HostLink::Entry& entry = link->entries[id];
   if (entry.alive != nullptr) return Owned::NewRef(entry.alive);
   COLOOP_CHECK(kind < kHostKinds);
-  PyTypeObject* type = host_types[kind];
+  PyTypeObject* type = types->hosts[kind];
   if (type == nullptr) {
     PyErr_SetString(PyExc_RuntimeError, "coloop's Python package is not loaded");
     return Owned();
@@ -236,7 +240,7 @@ Owned MakeJsRef(const Gil&, const std::shared_ptr<HostLink>& link, std::uint32_t
 }
 
 Owned MakeScope(const Gil&, const std::shared_ptr<HostLink>& link, std::uint32_t id) {
-  PyObject* object = scope_type->tp_alloc(scope_type, 0);
+  PyObject* object = types->scope->tp_alloc(types->scope, 0);
   if (object == nullptr) return Owned();
   auto* scope = reinterpret_cast<ScopeObject*>(object);
   new (&scope->link) std::shared_ptr<HostLink>(link);
@@ -245,17 +249,17 @@ Owned MakeScope(const Gil&, const std::shared_ptr<HostLink>& link, std::uint32_t
 }
 
 std::uint32_t ScopeId(PyObject* object, const HostLink& link) {
-  if (Py_TYPE(object) != scope_type) return 0;
+  if (Py_TYPE(object) != types->scope) return 0;
   const auto* scope = reinterpret_cast<ScopeObject*>(object);
   return scope->link.get() == &link ? scope->id : 0;
 }
 
 Owned MakeJsError(const Gil&, PyObject* error_ref) {
-  return Owned(PyObject_CallOneArg(error_factory, error_ref));
+  return Owned(PyObject_CallOneArg(types->error_factory, error_ref));
 }
 
 bool IsJsRefOf(PyObject* object, const HostLink& link, std::uint32_t* id) {
-  if (PyObject_TypeCheck(object, js_ref_type) == 0) return false;
+  if (PyObject_TypeCheck(object, types->js_ref) == 0) return false;
   const JsRefObject* ref = AsJsRef(object);
   if (ref->link.get() != &link) return false;
   *id = ref->id;
@@ -263,23 +267,24 @@ bool IsJsRefOf(PyObject* object, const HostLink& link, std::uint32_t* id) {
 }
 
 PyObject* UnwrapOpaque(PyObject* object) {
-  if (Py_TYPE(object) != opaque_type) return nullptr;
+  if (Py_TYPE(object) != types->opaque) return nullptr;
   return reinterpret_cast<OpaqueObject*>(object)->value;
 }
 
 bool AddJsRefToModule(const Gil&, PyObject* module) {
-  js_ref_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&js_ref_spec));
-  if (js_ref_type == nullptr) return false;
-  const Owned bases(PyTuple_Pack(1, js_ref_type));
+  types->js_ref = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&js_ref_spec));
+  if (types->js_ref == nullptr) return false;
+  const Owned bases(PyTuple_Pack(1, types->js_ref));
   if (!bases) return false;
-  js_function_type =
+  types->js_function =
       reinterpret_cast<PyTypeObject*>(PyType_FromSpecWithBases(&js_function_spec, bases.get()));
-  opaque_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&opaque_spec));
-  scope_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&scope_spec));
-  if (js_function_type == nullptr || opaque_type == nullptr || scope_type == nullptr) return false;
-  return PyModule_AddType(module, js_ref_type) == 0 &&
-         PyModule_AddType(module, js_function_type) == 0 &&
-         PyModule_AddType(module, opaque_type) == 0 &&
+  types->opaque = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&opaque_spec));
+  types->scope = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&scope_spec));
+  if (types->js_function == nullptr || types->opaque == nullptr || types->scope == nullptr)
+    return false;
+  return PyModule_AddType(module, types->js_ref) == 0 &&
+         PyModule_AddType(module, types->js_function) == 0 &&
+         PyModule_AddType(module, types->opaque) == 0 &&
          PyModule_AddFunctions(module, functions) == 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 
 namespace coloop::interp {
 
@@ -18,6 +19,12 @@ std::vector<ModulePart>& Parts() {
 }
 
 int Execute(PyObject* module) {
+  if (!IsKnownInterpreter()) {
+    PyErr_SetString(PyExc_ImportError,
+                    "coloop works in interpreters that Node.js started, not in those of Python's "
+                    "own means; see the option `interpreter` of Python.start()");
+    return -1;
+  }
   const Gil gil = Gil::FromPython();
   for (const ModulePart part : Parts()) {
     if (!part(gil, module)) return -1;
@@ -27,6 +34,9 @@ int Execute(PyObject* module) {
 
 PyModuleDef_Slot slots[] = {
     {Py_mod_exec, reinterpret_cast<void*>(Execute)},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
     {0, nullptr},
 };
 

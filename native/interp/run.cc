@@ -8,15 +8,18 @@
 #include <memory>
 #include <utility>
 
+#include "base/thread_model.h"
 #include "interp/gil.h"
 #include "interp/interrupt.h"
+#include "interp/per_interpreter.h"
 #include "interp/watch.h"
 
 namespace coloop::interp {
 
 namespace {
 
-thread_local std::shared_ptr<Lane> current_lane;
+thread_local std::shared_ptr<Lane> kept_lane;
+COLOOP_THREAD_MODEL constinit thread_local Lane* current_lane = nullptr;  // the same
 
 // What became due before Python ran here could not reach it.
 void NoticeDue(const Lane& lane) {
@@ -35,11 +38,15 @@ void Leave(Lane& lane) {
 Lane::Lane(const Gil&, bool is_main, int thread_number)
     : ident(PyThread_get_thread_ident()),
       state(PyThreadState_Get()),
+      interpreter(CurrentInterpreter()),
       main_thread(is_main),
       number(thread_number) {}
 
-Lane* CurrentLane() { return current_lane.get(); }
-void SetCurrentLane(std::shared_ptr<Lane> lane) { current_lane = std::move(lane); }
+Lane* CurrentLane() { return current_lane; }
+void SetCurrentLane(std::shared_ptr<Lane> lane) {
+  current_lane = lane.get();
+  kept_lane = std::move(lane);
+}
 
 void Run::Begin(Lane& lane) {
   lane_ = &lane;

@@ -26,8 +26,9 @@ struct Lane {
 
   const unsigned long ident;  // Python's, of the thread
   _ts* const state;           // and the thread's state
-  const bool main_thread;     // Python's main thread, which takes signals
-  const int number;           // JavaScript's threadId
+  InterpreterHead& interpreter;
+  const bool main_thread;  // Python's main thread, which takes signals
+  const int number;        // JavaScript's threadId
   // The hosted loop, for asyncio.current_task; borrowed, null before and after.
   _object* loop = nullptr;
   // After an exception was set for the thread: what makes an owned loop that it waits in wake.

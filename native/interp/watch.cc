@@ -14,6 +14,7 @@
 
 #include "interp/gil.h"
 #include "interp/interrupt.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "interp/run.h"
 #include "interp/watch_table.h"
@@ -24,6 +25,11 @@ namespace {
 
 // The attribute of our exceptions, by which the Python half knows them.
 constexpr const char* kMark = "_coloop_watch";
+
+struct WatchState {
+  PyObject* exception_class = nullptr;
+};
+const PerInterpreter<WatchState> state;
 
 // Also in the destructor of an object, with an exception set.
 Owned CurrentTask(const Lane& lane) {
@@ -74,14 +80,14 @@ PyObject* NewException(PyTypeObject*, PyObject*, PyObject*);
 // What is set for a thread is a class. An instance of this one is a KeyboardInterrupt as any other,
 // which tells when it ends.
 PyObject* ExceptionClass() {
-  static PyObject* made = [] {
+  PyObject*& made = state->exception_class;
+  if (made == nullptr) {
     PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(NewException)}, {0, nullptr}};
     PyType_Spec spec = {"builtins.KeyboardInterrupt", 0, 0, Py_TPFLAGS_DEFAULT, slots};
     const Owned bases(PyTuple_Pack(1, PyExc_KeyboardInterrupt));
-    PyObject* type = bases ? PyType_FromSpecWithBases(&spec, bases.get()) : nullptr;
-    if (type == nullptr) PyErr_Clear();
-    return type;
-  }();
+    made = bases ? PyType_FromSpecWithBases(&spec, bases.get()) : nullptr;
+    if (made == nullptr) PyErr_Clear();
+  }
   return made != nullptr ? made : PyExc_KeyboardInterrupt;
 }
 
@@ -146,12 +152,8 @@ PyObject* NewException(PyTypeObject*, PyObject*, PyObject*) {
 
 // For a lane that takes no signals, from another thread: it waits, is outside of Python, or sees
 // the exception.
-void Strike(Lane& lane) {
-  if (!InterpreterUsable()) return;
-  const PyGILState_STATE state = PyGILState_Ensure();
-  Arm(Gil::FromPython(), lane);
-  CurrentGilSlot().held = false;
-  PyGILState_Release(state);
+void Strike(const std::shared_ptr<Lane>& lane) {
+  VisitApart(lane->interpreter, [lane](const Gil& gil) { Arm(gil, *lane); });
 }
 
 }  // namespace
@@ -176,7 +178,7 @@ void WatchTheClock(Watches& watches) {
     }
     if (!strikes.empty()) {
       lock.unlock();
-      for (const std::shared_ptr<Lane>& lane : strikes) Strike(*lane);
+      for (const std::shared_ptr<Lane>& lane : strikes) Strike(lane);
       strikes.clear();
       lock.lock();
       continue;

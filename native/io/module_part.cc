@@ -3,6 +3,7 @@
 #include <Python.h>
 
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "io/acceptor.h"
 #include "io/datagram_type.h"
 #include "io/names.h"
@@ -16,10 +17,11 @@
 namespace coloop::io {
 
 namespace {
-MethodNames names{};
+const interp::PerInterpreter<MethodNames> method_names;
 }  // namespace
 
 bool InitNames(const interp::Gil&) {
+  MethodNames& names = *method_names;
   const struct {
     PyObject** name;
     const char* text;
@@ -55,7 +57,7 @@ bool InitNames(const interp::Gil&) {
   return names.minus_one != nullptr;
 }
 
-const MethodNames& Names() { return names; }
+const MethodNames& Names() { return *method_names; }
 
 bool AddToModule(const interp::Gil& gil, PyObject* module) {
   return InitNames(gil) && InitSpan(gil) && AddStreamType(gil, module) && AddTlsType(gil, module) &&

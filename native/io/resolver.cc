@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 
 namespace coloop::io {
@@ -34,15 +35,14 @@ struct Question {
 };
 
 // What the C library said once for such a question: a list of (family, type, proto, canonname,
-// sockaddr), of which all but the sockaddr holds for other addresses. Guarded by the GIL; one for
-// each interpreter, and there is one.
+// sockaddr), of which all but the sockaddr holds for other addresses.
 using Answers = std::map<std::array<int, 6>, Owned>;
-Answers& KnownAnswers() {
-  static Answers answers;
-  return answers;
-}
 
-PyObject* real_getaddrinfo = nullptr;
+struct ResolverState {
+  Answers answers;
+  PyObject* getaddrinfo = nullptr;
+};
+const interp::PerInterpreter<ResolverState> state;
 
 bool ReadInt(PyObject* object, int* value) {
   if (PyLong_Check(object) == 0) return false;
@@ -82,17 +82,17 @@ PyObject* Answer(const Question& question) {
   const std::array<int, 6> key = {question.family,         question.type,
                                   question.protocol,       question.flags,
                                   question.address_family, question.port >= 0 ? 1 : 0};
-  const auto found = KnownAnswers().find(key);
-  if (found != KnownAnswers().end()) return found->second.get();
+  const auto found = state->answers.find(key);
+  if (found != state->answers.end()) return found->second.get();
   const char* host = question.address_family == AF_INET ? "127.0.0.1" : "::1";
   Owned answer(question.port >= 0
-                   ? PyObject_CallFunction(real_getaddrinfo, "siiiii", host, 1, question.family,
+                   ? PyObject_CallFunction(state->getaddrinfo, "siiiii", host, 1, question.family,
                                            question.type, question.protocol, question.flags)
-                   : PyObject_CallFunction(real_getaddrinfo, "sOiiii", host, Py_None,
+                   : PyObject_CallFunction(state->getaddrinfo, "sOiiii", host, Py_None,
                                            question.family, question.type, question.protocol,
                                            question.flags));
   if (!answer) return nullptr;
-  return (KnownAnswers()[key] = std::move(answer)).get();
+  return (state->answers[key] = std::move(answer)).get();
 }
 
 Owned SocketAddress(const char* host, const Question& question) {
@@ -155,8 +155,8 @@ PyMethodDef functions[] = {
 bool AddResolver(const Gil&, PyObject* module) {
   const Owned sockets(PyImport_ImportModule("socket"));
   if (!sockets) return false;
-  real_getaddrinfo = PyObject_GetAttrString(sockets.get(), "getaddrinfo");
-  return real_getaddrinfo != nullptr && PyModule_AddFunctions(module, functions) == 0;
+  state->getaddrinfo = PyObject_GetAttrString(sockets.get(), "getaddrinfo");
+  return state->getaddrinfo != nullptr && PyModule_AddFunctions(module, functions) == 0;
 }
 
 }  // namespace coloop::io

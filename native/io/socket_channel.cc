@@ -13,6 +13,7 @@
 
 #include "interp/error.h"
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "io/names.h"
 #include "io/socket_operation.h"
@@ -27,7 +28,10 @@ using interp::Owned;
 
 namespace {
 
-PyTypeObject* channel_type = nullptr;
+struct ChannelState {
+  PyTypeObject* type = nullptr;
+};
+const interp::PerInterpreter<ChannelState> state;
 
 struct Waiter {
   Owned future;
@@ -253,7 +257,7 @@ PyType_Spec channel_spec = {
 // The channel that serves this very socket object, or null.
 SocketChannel* FindOf(const loop::Loop& loop, PyObject* socket, int fd) {
   loop::Channel* existing = loop.FindChannel(fd);
-  if (existing == nullptr || Py_TYPE(existing->object()) != channel_type) return nullptr;
+  if (existing == nullptr || Py_TYPE(existing->object()) != state->type) return nullptr;
   auto* channel = static_cast<SocketChannel*>(existing);
   return channel->IsOf(socket) ? channel : nullptr;
 }
@@ -262,12 +266,12 @@ SocketChannel* FindOf(const loop::Loop& loop, PyObject* socket, int fd) {
 SocketChannel* ChannelOf(PyObject* loop_object, loop::Loop& loop, PyObject* socket, int fd) {
   if (SocketChannel* existing = FindOf(loop, socket, fd); existing != nullptr) return existing;
   const loop::Channel* other = loop.FindChannel(fd);
-  if (other != nullptr && Py_TYPE(other->object()) != channel_type) {
+  if (other != nullptr && Py_TYPE(other->object()) != state->type) {
     // A transport's: asyncio's error, unless it is closing.
     const Owned checked(PyObject_CallMethod(loop_object, "_ensure_fd_no_transport", "O", socket));
     if (!checked) return nullptr;
   }
-  const Owned self(channel_type->tp_alloc(channel_type, 0));
+  const Owned self(state->type->tp_alloc(state->type, 0));
   if (!self) return nullptr;
   auto* channel = new SocketChannel(self.get(), loop_object, loop, fd);
   reinterpret_cast<ChannelObject*>(self.get())->channel = channel;
@@ -325,8 +329,8 @@ bool Forget(const Gil& gil, PyObject* loop_object, PyObject* socket, PyObject* f
 }
 
 bool AddSocketChannel(const Gil&, PyObject* module) {
-  channel_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&channel_spec));
-  return channel_type != nullptr && PyModule_AddType(module, channel_type) == 0;
+  state->type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&channel_spec));
+  return state->type != nullptr && PyModule_AddType(module, state->type) == 0;
 }
 
 }  // namespace coloop::io

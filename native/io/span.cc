@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 
 namespace coloop::io {
@@ -19,7 +20,10 @@ struct SpanObject {
   int readonly;
 };
 
-PyTypeObject* span_type = nullptr;
+struct SpanState {
+  PyTypeObject* type = nullptr;
+};
+const interp::PerInterpreter<SpanState> state;
 
 SpanObject* AsSpan(PyObject* object) { return reinterpret_cast<SpanObject*>(object); }
 
@@ -43,11 +47,11 @@ PyType_Spec spec = {"_coloop.Span", sizeof(SpanObject), 0,
 }  // namespace
 
 bool InitSpan(const interp::Gil&) {
-  span_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return span_type != nullptr;
+  state->type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return state->type != nullptr;
 }
 
-Owned NewSpan(const interp::Gil&) { return Owned(span_type->tp_alloc(span_type, 0)); }
+Owned NewSpan(const interp::Gil&) { return Owned(state->type->tp_alloc(state->type, 0)); }
 
 SpanOver::SpanOver(PyObject* span, char* data, std::size_t length) : span_(span) {
   AsSpan(span)->data = data;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "io/address.h"
 #include "io/stream.h"
@@ -25,8 +26,11 @@ using interp::Owned;
 
 namespace {
 
-PyObject* buffered_protocol = nullptr;
-PyTypeObject* stream_type = nullptr;
+struct StreamState {
+  PyObject* buffered_protocol = nullptr;
+  PyTypeObject* type = nullptr;
+};
+const interp::PerInterpreter<StreamState> state;
 
 bool UseProtocol(Stream& stream, PyObject* protocol) {
   const int buffered = IsBuffered(protocol);
@@ -194,18 +198,20 @@ PyMethodDef methods[] = {
 bool AddStreamType(const Gil& gil, PyObject* module) {
   const Owned protocols(PyImport_ImportModule("asyncio.protocols"));
   if (!protocols) return false;
-  buffered_protocol = PyObject_GetAttrString(protocols.get(), "BufferedProtocol");
-  if (buffered_protocol == nullptr) return false;
-  stream_type = reinterpret_cast<PyTypeObject*>(
+  state->buffered_protocol = PyObject_GetAttrString(protocols.get(), "BufferedProtocol");
+  if (state->buffered_protocol == nullptr) return false;
+  state->type = reinterpret_cast<PyTypeObject*>(
       MakeTransportType(gil, module, "_coloop.Stream", "_FlowControlMixin", Init, methods));
-  return stream_type != nullptr;
+  return state->type != nullptr;
 }
 
-int IsBuffered(PyObject* protocol) { return PyObject_IsInstance(protocol, buffered_protocol); }
+int IsBuffered(PyObject* protocol) {
+  return PyObject_IsInstance(protocol, state->buffered_protocol);
+}
 
 bool IsStreamType(PyObject* object) {
   return PyType_Check(object) != 0 &&
-         PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(object), stream_type) != 0;
+         PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(object), state->type) != 0;
 }
 
 Owned AcceptStream(const Gil& gil, PyObject* type, PyObject* loop, int fd, const Address& peer,

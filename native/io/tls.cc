@@ -11,6 +11,7 @@
 
 #include "interp/error.h"
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "io/names.h"
 #include "io/span.h"
@@ -28,14 +29,15 @@ constexpr std::size_t kPiece = std::size_t{112} * 1024;
 constexpr std::size_t kRecord = std::size_t{16} * 1024;
 
 struct SslNames {
-  PyObject* again;  // the errors that say: not now
-  PyObject* object_type;
-  PyObject* native_type;
+  PyObject* again = nullptr;  // the errors that say: not now
+  PyObject* object_type = nullptr;
+  PyObject* native_type = nullptr;
 };
+const interp::PerInterpreter<SslNames> ssl_names;
 
 // Python may have been built without ssl, so not before it is needed. Null with an exception set.
 const SslNames* Ssl() {
-  static SslNames names{};
+  SslNames& names = *ssl_names;
   if (names.native_type != nullptr) return &names;
   const Owned ssl(PyImport_ImportModule("ssl"));
   const Owned native(PyImport_ImportModule("_ssl"));

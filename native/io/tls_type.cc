@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "io/byte_sink.h"
 #include "io/stream_type.h"
@@ -24,7 +25,10 @@ struct TlsObject {
   Tls* tls;                       // from __new__ on
 };
 
-PyTypeObject* tls_type = nullptr;
+struct TlsState {
+  PyTypeObject* type = nullptr;
+};
+const interp::PerInterpreter<TlsState> state;
 
 Tls& Get(PyObject* self) { return *reinterpret_cast<TlsObject*>(self)->tls; }
 
@@ -320,12 +324,12 @@ bool AddTlsType(const Gil&, PyObject* module) {
   }
   const Owned bases(PyTuple_Pack(1, base.get()));
   if (!bases) return false;
-  tls_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpecWithBases(&spec, bases.get()));
-  return tls_type != nullptr && PyModule_AddType(module, tls_type) == 0;
+  state->type = reinterpret_cast<PyTypeObject*>(PyType_FromSpecWithBases(&spec, bases.get()));
+  return state->type != nullptr && PyModule_AddType(module, state->type) == 0;
 }
 
 ByteSink* SinkOf(PyObject* protocol) {
-  if (tls_type == nullptr || PyObject_TypeCheck(protocol, tls_type) == 0) return nullptr;
+  if (state->type == nullptr || PyObject_TypeCheck(protocol, state->type) == 0) return nullptr;
   return &Get(protocol);
 }
 

@@ -17,12 +17,10 @@ namespace coloop::loop {
 
 using interp::Owned;
 
-bool IsOurs(PyObject* object) {
-  return Py_TYPE(object) == plain_kind.type || Py_TYPE(object) == timer_kind.type;
-}
+bool IsOurs(PyObject* object) { return Py_TYPE(object)->tp_dealloc == DeallocHandle; }
 
 HandleKind& KindOf(PyObject* handle) {
-  return Py_TYPE(handle) == timer_kind.type ? timer_kind : plain_kind;
+  return Py_TYPE(handle) == handles->timer.type ? handles->timer : handles->plain;
 }
 
 bool UnlinkFresh(HandleExtra& extra) {
@@ -45,7 +43,7 @@ void TrackFreshOf(HandleKind& kind) {
   while (kind.fresh.next != &kind.fresh) {
     auto* extra = reinterpret_cast<HandleExtra*>(kind.fresh.next);  // its first field
     (void)UnlinkFresh(*extra);
-    PyObject_GC_Track(reinterpret_cast<char*>(extra) - kind.extra);
+    PyObject_GC_Track(reinterpret_cast<char*>(extra) - handle_layout.extra);
   }
 }
 
@@ -62,7 +60,8 @@ Owned New(const interp::Gil& gil, HandleKind& kind, Loop& loop, PyObject* callba
           PyObject* const* args, std::size_t count, PyObject* context) {
   Owned own_context = context != nullptr ? Owned::NewRef(context) : ShareCurrentContext(gil);
   if (!own_context) return Owned();
-  Owned traceback = loop.debug ? Owned(PyObject_CallNoArgs(extract_stack)) : Owned::NewRef(Py_None);
+  Owned traceback =
+      loop.debug ? Owned(PyObject_CallNoArgs(handles->extract_stack)) : Owned::NewRef(Py_None);
   if (!traceback) return Owned();
   Owned tuple;
   if (count > kInlineArgs) {
@@ -101,12 +100,12 @@ Owned New(const interp::Gil& gil, HandleKind& kind, Loop& loop, PyObject* callba
 
 Owned MakeHandle(const interp::Gil& gil, Loop& loop, PyObject* callback, PyObject* const* args,
                  std::size_t count, PyObject* context) {
-  return New(gil, plain_kind, loop, callback, args, count, context);
+  return New(gil, handles->plain, loop, callback, args, count, context);
 }
 
 Owned MakeTimerHandle(const interp::Gil& gil, double when, Loop& loop, PyObject* callback,
                       PyObject* const* args, std::size_t count, PyObject* context) {
-  Owned handle = New(gil, timer_kind, loop, callback, args, count, context);
+  Owned handle = New(gil, handles->timer, loop, callback, args, count, context);
   if (!handle) return handle;
   ExtraOf(handle.get()).when = when;
   ExtraOf(handle.get()).scheduled = true;
@@ -114,15 +113,15 @@ Owned MakeTimerHandle(const interp::Gil& gil, double when, Loop& loop, PyObject*
 }
 
 void TrackFreshHandles(const interp::Gil&) {
-  TrackFreshOf(plain_kind);
-  TrackFreshOf(timer_kind);
+  TrackFreshOf(handles->plain);
+  TrackFreshOf(handles->timer);
 }
 
 bool IsHandle(PyObject* object) {
-  return plain_kind.base != nullptr && PyObject_TypeCheck(object, plain_kind.base) != 0;
+  return handles->plain.base != nullptr && PyObject_TypeCheck(object, handles->plain.base) != 0;
 }
 
-bool IsTimerHandle(PyObject* object) { return Py_TYPE(object) == timer_kind.type; }
+bool IsTimerHandle(PyObject* object) { return Py_TYPE(object) == handles->timer.type; }
 
 bool IsCancelled(PyObject* handle) { return Slot(handle, handle_layout.cancelled) == Py_True; }
 

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstddef>
 
+#include "interp/per_interpreter.h"
+
 struct _object;
 struct _typeobject;
 
@@ -37,7 +39,6 @@ struct HandleExtra {
 struct HandleKind {
   _typeobject* type = nullptr;
   _typeobject* base = nullptr;
-  std::ptrdiff_t extra = 0;  // where HandleExtra is
   // Freed objects, to be used again.
   std::array<_object*, kSpareHandles> spares{};
   std::size_t spare_count = 0;
@@ -46,8 +47,10 @@ struct HandleKind {
   HandleLink fresh{&fresh, &fresh};
 };
 
-// Offsets of the slots of asyncio.Handle.
+// Offsets of the slots of asyncio.Handle, and of HandleExtra, behind those of a TimerHandle in
+// either type.
 struct HandleLayout {
+  std::ptrdiff_t extra = 0;
   std::ptrdiff_t callback = 0;
   std::ptrdiff_t args = 0;
   std::ptrdiff_t cancelled = 0;
@@ -55,23 +58,31 @@ struct HandleLayout {
   std::ptrdiff_t source_traceback = 0;
   std::ptrdiff_t repr = 0;
   std::ptrdiff_t context = 0;
+
+  bool operator==(const HandleLayout&) const = default;
 };
 
-// GIL held.
-extern HandleKind plain_kind;
-extern HandleKind timer_kind;
+// Of an interpreter.
+struct Handles {
+  HandleKind plain;
+  HandleKind timer;
+  _object* extract_stack = nullptr;  // asyncio.format_helpers.extract_stack
+};
+extern const interp::PerInterpreter<Handles> handles;
+// The same in every interpreter: written when the first one opens a loop, before there is another.
 extern HandleLayout handle_layout;
-extern _object* extract_stack;  // asyncio.format_helpers.extract_stack
 
 [[nodiscard]] inline _object*& Slot(_object* object, std::ptrdiff_t offset) {
   return *reinterpret_cast<_object**>(reinterpret_cast<char*>(object) + offset);
 }
 
+// What tells our two types from all others, in every interpreter.
+void DeallocHandle(_object* handle);
 // Of one of our two types.
 [[nodiscard]] bool IsOurs(_object* object);
 [[nodiscard]] HandleKind& KindOf(_object* handle);
 [[nodiscard]] inline HandleExtra& ExtraOf(_object* handle) {
-  return *reinterpret_cast<HandleExtra*>(reinterpret_cast<char*>(handle) + KindOf(handle).extra);
+  return *reinterpret_cast<HandleExtra*>(reinterpret_cast<char*>(handle) + handle_layout.extra);
 }
 
 // Takes it out of HandleKind::fresh. False if it was not in there.

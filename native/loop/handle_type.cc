@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "loop/context.h"
 #include "loop/handle.h"
@@ -17,10 +18,8 @@ namespace coloop::loop {
 
 using interp::Owned;
 
-HandleKind plain_kind;
-HandleKind timer_kind;
+const interp::PerInterpreter<Handles> handles;
 HandleLayout handle_layout;
-PyObject* extract_stack = nullptr;
 
 namespace {
 
@@ -61,10 +60,13 @@ int Clear(PyObject* self) {
   });
 }
 
-void Dealloc(PyObject* self) {
+}  // namespace
+
+void DeallocHandle(PyObject* self) {
   if (!UnlinkFresh(ExtraOf(self))) PyObject_GC_UnTrack(self);
-  Py_TRASHCAN_BEGIN(self,
-                    Dealloc)  // the argument of one handle may be the last reference to another
+  Py_TRASHCAN_BEGIN(
+      self,
+      DeallocHandle)  // the argument of one handle may be the last reference to another
       PyTypeObject* type = Py_TYPE(self);
   PyObject* weak_references = Slot(self, type->tp_weaklistoffset);
   if (weak_references != nullptr) PyObject_ClearWeakRefs(self);
@@ -78,6 +80,8 @@ void Dealloc(PyObject* self) {
   Py_DECREF(type);
   Py_TRASHCAN_END
 }
+
+namespace {
 
 // Handle._args: the tuple is made when it is asked for.
 PyObject* GetArgs(PyObject* self, void*) {
@@ -214,55 +218,70 @@ bool MakeType(HandleKind& kind, Owned base, const char* name, PyMethodDef* with,
               PyGetSetDef* fields) {
   if (!base) return false;
   kind.base = reinterpret_cast<PyTypeObject*>(base.release());
-  kind.extra = kind.base->tp_basicsize;
   PyType_Slot slots[] = {
-      {Py_tp_dealloc, reinterpret_cast<void*>(Dealloc)},
+      {Py_tp_dealloc, reinterpret_cast<void*>(DeallocHandle)},
       {Py_tp_traverse, reinterpret_cast<void*>(Traverse)},
       {Py_tp_clear, reinterpret_cast<void*>(Clear)},
       {Py_tp_methods, with},
       {Py_tp_getset, fields},
       {0, nullptr},
   };
-  PyType_Spec spec = {name,
-                      static_cast<int>(kind.extra + static_cast<Py_ssize_t>(sizeof(HandleExtra))),
-                      0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
+  PyType_Spec spec = {
+      name, static_cast<int>(handle_layout.extra + static_cast<Py_ssize_t>(sizeof(HandleExtra))), 0,
+      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
   const Owned bases(PyTuple_Pack(1, kind.base));
   if (!bases) return false;
   kind.type = reinterpret_cast<PyTypeObject*>(PyType_FromSpecWithBases(&spec, bases.get()));
   return kind.type != nullptr;
 }
 
+// Other threads read it without a lock, so it is written once.
+bool KeepLayout(const HandleLayout& layout) {
+  if (handle_layout == layout) return true;
+  if (handle_layout != HandleLayout{}) {
+    PyErr_SetString(PyExc_RuntimeError, "asyncio's Handle differs between two interpreters");
+    return false;
+  }
+  handle_layout = layout;
+  return true;
+}
+
 }  // namespace
 
 bool InitHandles(const interp::Gil& gil) {
-  if (timer_kind.type != nullptr) return true;
+  if (handles->timer.type != nullptr) return true;
   if (!InitContexts(gil)) return false;
   const Owned events(PyImport_ImportModule("asyncio.events"));
   const Owned helpers(PyImport_ImportModule("asyncio.format_helpers"));
   if (!events || !helpers) return false;
-  extract_stack = PyObject_GetAttrString(helpers.get(), "extract_stack");
-  if (extract_stack == nullptr) return false;
+  handles->extract_stack = PyObject_GetAttrString(helpers.get(), "extract_stack");
+  if (handles->extract_stack == nullptr) return false;
   Owned handle(PyObject_GetAttrString(events.get(), "Handle"));
   if (!handle) return false;
   auto* base = reinterpret_cast<PyTypeObject*>(handle.get());
+  HandleLayout layout;
   const struct {
     const char* name;
     Py_ssize_t* offset;
   } fields[] = {
-      {"_callback", &handle_layout.callback},
-      {"_args", &handle_layout.args},
-      {"_cancelled", &handle_layout.cancelled},
-      {"_loop", &handle_layout.loop},
-      {"_source_traceback", &handle_layout.source_traceback},
-      {"_repr", &handle_layout.repr},
-      {"_context", &handle_layout.context},
+      {"_callback", &layout.callback},
+      {"_args", &layout.args},
+      {"_cancelled", &layout.cancelled},
+      {"_loop", &layout.loop},
+      {"_source_traceback", &layout.source_traceback},
+      {"_repr", &layout.repr},
+      {"_context", &layout.context},
   };
   for (const auto& field : fields) {
     if (!Offset(base, field.name, field.offset)) return false;
   }
-  return MakeType(plain_kind, std::move(handle), "_coloop.Handle", methods, getset) &&
-         MakeType(timer_kind, Owned(PyObject_GetAttrString(events.get(), "TimerHandle")),
-                  "_coloop.TimerHandle", timer_methods, timer_getset);
+  Owned timer_handle(PyObject_GetAttrString(events.get(), "TimerHandle"));
+  if (!timer_handle) return false;
+  layout.extra = reinterpret_cast<PyTypeObject*>(timer_handle.get())->tp_basicsize;
+  if (!KeepLayout(layout)) return false;
+  return MakeType(handles->plain, std::move(handle), "_coloop.Handle", methods, getset) &&
+         MakeType(handles->timer, std::move(timer_handle), "_coloop.TimerHandle", timer_methods,
+                  timer_getset);
 }
 
 }  // namespace coloop::loop

@@ -9,6 +9,7 @@
 
 #include "interp/error.h"
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "loop/channel.h"
 #include "loop/handle.h"
@@ -28,8 +29,13 @@ struct LoopObject {
   PyObject_HEAD Loop* loop;
 };
 
-PyTypeObject* loop_type = nullptr;
-PyObject* context_name = nullptr;
+struct LoopState {
+  PyTypeObject* type = nullptr;
+  PyObject* context_name = nullptr;
+  PyObject* future_class = nullptr;
+  PyObject* no_arguments = nullptr;
+};
+const interp::PerInterpreter<LoopState> state;
 thread_local PyObject* hosted_on_thread =
     nullptr;                                    // borrowed: the bridge owns it until CloseHosted
 thread_local LoopHost* pending_host = nullptr;  // what the next loop is attached to
@@ -59,7 +65,7 @@ bool ReadContext(PyObject* const* values, PyObject* names, const char* method, P
   const Py_ssize_t count = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
   for (Py_ssize_t i = 0; i < count; ++i) {
     PyObject* name = PyTuple_GET_ITEM(names, i);
-    if (name != context_name && PyUnicode_Compare(name, context_name) != 0) {
+    if (name != state->context_name && PyUnicode_Compare(name, state->context_name) != 0) {
       PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", method, name);
       return false;
     }
@@ -178,18 +184,18 @@ PyObject* CheckClosed(PyObject* self, PyObject*) {
 }
 
 PyObject* CreateFuture(PyObject* self, PyObject*) {
-  static PyObject* future_class = nullptr;
-  if (future_class == nullptr) {
+  if (state->future_class == nullptr) {
     const Owned futures(PyImport_ImportModule("asyncio.futures"));
-    future_class = futures ? PyObject_GetAttrString(futures.get(), "Future") : nullptr;
-    if (future_class == nullptr) return nullptr;
+    state->future_class = futures ? PyObject_GetAttrString(futures.get(), "Future") : nullptr;
+    state->no_arguments = PyTuple_New(0);
+    if (state->future_class == nullptr || state->no_arguments == nullptr) return nullptr;
   }
   // As a call with loop=self would, but for its arguments, which are made once.
-  static PyObject* no_arguments = PyTuple_New(0);
   Owned& keywords = Get(self).future_keywords;
   if (!keywords) keywords = Owned(Py_BuildValue("{sO}", "loop", self));
-  auto* type = reinterpret_cast<PyTypeObject*>(future_class);
-  if (!keywords || no_arguments == nullptr) return nullptr;
+  auto* type = reinterpret_cast<PyTypeObject*>(state->future_class);
+  PyObject* no_arguments = state->no_arguments;
+  if (!keywords) return nullptr;
   Owned future(type->tp_new(type, no_arguments, keywords.get()));
   if (!future || type->tp_init(future.get(), no_arguments, keywords.get()) != 0) return nullptr;
   return future.release();
@@ -450,7 +456,7 @@ PyMethodDef functions[] = {
 }  // namespace
 
 Loop* Loop::From(const Gil&, PyObject* object) {
-  return PyObject_TypeCheck(object, loop_type) != 0 ? &Get(object) : nullptr;
+  return PyObject_TypeCheck(object, state->type) != 0 ? &Get(object) : nullptr;
 }
 
 Owned NewHosted(const Gil&, LoopHost* host) {
@@ -471,10 +477,11 @@ void CloseHosted(const Gil& gil, PyObject* object, void (*closed)(void*), void* 
 }
 
 bool AddToModule(const Gil& gil, PyObject* module) {
-  loop_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  context_name = PyUnicode_InternFromString("context");
-  return context_name != nullptr && loop_type != nullptr && AddTaskTypes(gil) &&
-         PyModule_AddType(module, loop_type) == 0 && PyModule_AddFunctions(module, functions) == 0;
+  state->type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  state->context_name = PyUnicode_InternFromString("context");
+  return state->context_name != nullptr && state->type != nullptr && AddTaskTypes(gil) &&
+         PyModule_AddType(module, state->type) == 0 &&
+         PyModule_AddFunctions(module, functions) == 0;
 }
 
 }  // namespace coloop::loop

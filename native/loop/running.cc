@@ -6,12 +6,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "interp/error.h"
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "loop/host.h"
 #include "loop/loop.h"
@@ -22,8 +25,11 @@ using interp::Owned;
 
 namespace {
 
-PyObject* get_running = nullptr;
-PyObject* set_running = nullptr;
+struct Running {
+  PyObject* get = nullptr;
+  PyObject* set = nullptr;
+};
+const interp::PerInterpreter<Running> running;
 
 #if PY_VERSION_HEX < 0x030C0000
 // Up to 3.11 each change of the running loop makes a new holder and asks for the process id: 134
@@ -67,14 +73,14 @@ void RememberHolder(PyObject*) {}
 
 void SetRunning(PyObject* loop) {
   if (SetInPlace(loop)) return;
-  const Owned done(PyObject_CallOneArg(set_running, loop));
+  const Owned done(PyObject_CallOneArg(running->set, loop));
   if (!done) PyErr_Clear();
   RememberHolder(loop);
 }
 
 thread_local ThreadService* current_service = nullptr;
 std::mutex owned_mutex;  // guards these two; an entry's loop lives while it is there
-std::vector<Loop*> running_loops;
+std::vector<std::pair<unsigned long, Loop*>> running_loops;  // by Python's ident of the thread
 std::unordered_map<ThreadService*, Loop*>& OwnedLoops() {
   static std::unordered_map<ThreadService*, Loop*> loops;
   return loops;
@@ -83,16 +89,16 @@ std::unordered_map<ThreadService*, Loop*>& OwnedLoops() {
 }  // namespace
 
 bool InitRunning(const interp::Gil&) {
-  if (set_running != nullptr) return true;
+  if (running->set != nullptr) return true;
   const Owned events(PyImport_ImportModule("asyncio.events"));
   if (!events) return false;
-  get_running = PyObject_GetAttrString(events.get(), "_get_running_loop");
-  set_running = PyObject_GetAttrString(events.get(), "_set_running_loop");
-  return get_running != nullptr && set_running != nullptr;
+  running->get = PyObject_GetAttrString(events.get(), "_get_running_loop");
+  running->set = PyObject_GetAttrString(events.get(), "_set_running_loop");
+  return running->get != nullptr && running->set != nullptr;
 }
 
 RunningLoop::RunningLoop(const interp::Gil&, PyObject* loop, Before before)
-    : previous_(before == Before::kAsk ? PyObject_CallNoArgs(get_running)
+    : previous_(before == Before::kAsk ? PyObject_CallNoArgs(running->get)
                                        : Owned::NewRef(Py_None).release()) {
   if (previous_.get() == loop) return;
   if (!previous_) {
@@ -126,14 +132,14 @@ bool WakeOwnedLoop(ThreadService* service) {
 
 void InterruptOwnedLoops(const interp::Gil&, unsigned long thread) {
   const std::lock_guard<std::mutex> lock(owned_mutex);
-  for (Loop* loop : running_loops) {
-    if (loop->thread_id == thread) loop->Interrupt();
+  for (const auto& [ident, loop] : running_loops) {
+    if (ident == thread) loop->Interrupt();
   }
 }
 
 ServedThread::ServedThread(Loop& loop) : loop_(loop), service_(current_service) {
   const std::lock_guard<std::mutex> lock(owned_mutex);
-  running_loops.push_back(&loop);
+  running_loops.emplace_back(PyThread_get_thread_ident(), &loop);
   if (service_ == nullptr) return;
   Loop*& entry = OwnedLoops()[current_service];
   previous_ = entry;
@@ -143,7 +149,9 @@ ServedThread::ServedThread(Loop& loop) : loop_(loop), service_(current_service) 
 
 ServedThread::~ServedThread() {
   const std::lock_guard<std::mutex> lock(owned_mutex);
-  running_loops.erase(std::find(running_loops.begin(), running_loops.end(), &loop_));
+  const auto own = std::find_if(running_loops.rbegin(), running_loops.rend(),
+                                [this](const auto& each) { return each.second == &loop_; });
+  running_loops.erase(std::next(own).base());
   if (service_ == nullptr) return;
   auto* service = static_cast<ThreadService*>(service_);
   if (previous_ == nullptr) {

@@ -9,6 +9,7 @@
 #include "base/completion.h"
 #include "interp/error.h"
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "interp/run.h"
 #include "loop/running.h"
@@ -25,21 +26,21 @@ struct SettlerObject {
   PyObject* future;  // once the loop has queued it
 };
 
-PyTypeObject* settler_type = nullptr;
-PyObject* task_class = nullptr;
-
-// Interned method names: each call makes five such calls.
-struct Names {
+struct TaskState {
+  PyTypeObject* settler = nullptr;
+  PyObject* task_class = nullptr;
+  PyObject* keywords = nullptr;  // of its constructor, as NewTask calls it
+  // Interned method names: each call makes five such calls.
   PyObject* result = nullptr;
   PyObject* done = nullptr;
   PyObject* add_done_callback = nullptr;
   PyObject* task_factory = nullptr;
   PyObject* create_task = nullptr;
 };
-Names names;
+const interp::PerInterpreter<TaskState> state;
 
 void Settle(const interp::Gil& gil, PyObject* future, base::Completion& completion) {
-  const Owned result(PyObject_CallMethodNoArgs(future, names.result));
+  const Owned result(PyObject_CallMethodNoArgs(future, state->result));
   if (result) {
     completion.Settle(result.get(), false);
   } else {
@@ -85,47 +86,54 @@ constexpr bool kEagerTasks = true;
 constexpr bool kEagerTasks = false;
 #endif
 
+PyObject* TaskKeywords() {
+#if PY_VERSION_HEX >= 0x030C0000
+  return Py_BuildValue("(sss)", "loop", "context", "eager_start");
+#elif PY_VERSION_HEX >= 0x030B0000
+  return Py_BuildValue("(ss)", "loop", "context");
+#else
+  return Py_BuildValue("(s)", "loop");
+#endif
+}
+
 bool FindTaskClass() {
-  if (task_class != nullptr) return true;
+  if (state->task_class != nullptr) return true;
   const Owned tasks(PyImport_ImportModule("asyncio.tasks"));
-  task_class = tasks ? PyObject_GetAttrString(tasks.get(), "Task") : nullptr;
-  return task_class != nullptr;
+  state->task_class = tasks ? PyObject_GetAttrString(tasks.get(), "Task") : nullptr;
+  return state->task_class != nullptr;
 }
 
 // Task(coroutine, loop=loop[, context=context][, eager_start=True])
 Owned NewTask(PyObject* loop, PyObject* coroutine, PyObject* context, bool eager) {
   if (!FindTaskClass()) return Owned();
 #if PY_VERSION_HEX >= 0x030C0000
-  static PyObject* keywords = Py_BuildValue("(sss)", "loop", "context", "eager_start");
   PyObject* values[] = {coroutine, loop, context != nullptr ? context : Py_None,
                         eager ? Py_True : Py_False};
-  return Owned(PyObject_Vectorcall(task_class, values, 1, keywords));
+  return Owned(PyObject_Vectorcall(state->task_class, values, 1, state->keywords));
 #elif PY_VERSION_HEX >= 0x030B0000
   (void)eager;
-  static PyObject* keywords = Py_BuildValue("(ss)", "loop", "context");
   PyObject* values[] = {coroutine, loop, context != nullptr ? context : Py_None};
-  return Owned(PyObject_Vectorcall(task_class, values, 1, keywords));
+  return Owned(PyObject_Vectorcall(state->task_class, values, 1, state->keywords));
 #else
   (void)eager;
   // A Task of 3.10 copies the context that it is made in.
-  static PyObject* keywords = Py_BuildValue("(s)", "loop");
   PyObject* values[] = {coroutine, loop};
   if (context != nullptr && PyContext_Enter(context) != 0) return Owned();
-  Owned task(PyObject_Vectorcall(task_class, values, 1, keywords));
+  Owned task(PyObject_Vectorcall(state->task_class, values, 1, state->keywords));
   if (context != nullptr && PyContext_Exit(context) != 0) return Owned();
   return task;
 #endif
 }
 
 Owned MakeTask(PyObject* loop, PyObject* coroutine, PyObject* context, bool eager) {
-  const Owned factory(PyObject_GetAttr(loop, names.task_factory));
+  const Owned factory(PyObject_GetAttr(loop, state->task_factory));
   if (!factory) return Owned();
   if (factory.get() == Py_None) return NewTask(loop, coroutine, context, eager);
-  return Owned(PyObject_CallMethodOneArg(loop, names.create_task, coroutine));
+  return Owned(PyObject_CallMethodOneArg(loop, state->create_task, coroutine));
 }
 
 bool IsDone(PyObject* future) {
-  const Owned done(PyObject_CallMethodNoArgs(future, names.done));
+  const Owned done(PyObject_CallMethodNoArgs(future, state->done));
   if (!done) PyErr_Clear();
   return done.get() == Py_True;
 }
@@ -157,16 +165,17 @@ Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, 
     Settle(gil, future.get(), *completion);
     return future;
   }
-  const Owned settler(settler_type->tp_alloc(settler_type, 0));
+  const Owned settler(state->settler->tp_alloc(state->settler, 0));
   if (!settler) return Owned();
   completion->Keep(future.get());  // before: an odd awaitable calls back at once
   reinterpret_cast<SettlerObject*>(settler.get())->completion = completion.release();
   const Owned added(
-      PyObject_CallMethodOneArg(future.get(), names.add_done_callback, settler.get()));
+      PyObject_CallMethodOneArg(future.get(), state->add_done_callback, settler.get()));
   return added ? std::move(future) : Owned();
 }
 
-bool IsSettler(PyObject* object) { return Py_TYPE(object) == settler_type; }
+// The type has no subclasses, and there may be one in each interpreter.
+bool IsSettler(PyObject* object) { return Py_TYPE(object)->tp_dealloc == SettlerDealloc; }
 
 void PrepareSettler(PyObject* settler, PyObject* future) {
   Py_INCREF(future);
@@ -179,13 +188,14 @@ void RunSettler(const interp::Gil& gil, PyObject* settler) {
 }
 
 bool AddTaskTypes(const interp::Gil&) {
-  settler_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  names.result = PyUnicode_InternFromString("result");
-  names.done = PyUnicode_InternFromString("done");
-  names.add_done_callback = PyUnicode_InternFromString("add_done_callback");
-  names.task_factory = PyUnicode_InternFromString("_task_factory");
-  names.create_task = PyUnicode_InternFromString("create_task");
-  return settler_type != nullptr && PyErr_Occurred() == nullptr;
+  state->settler = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  state->result = PyUnicode_InternFromString("result");
+  state->done = PyUnicode_InternFromString("done");
+  state->add_done_callback = PyUnicode_InternFromString("add_done_callback");
+  state->task_factory = PyUnicode_InternFromString("_task_factory");
+  state->create_task = PyUnicode_InternFromString("create_task");
+  state->keywords = TaskKeywords();
+  return state->settler != nullptr && PyErr_Occurred() == nullptr;
 }
 
 }  // namespace coloop::loop

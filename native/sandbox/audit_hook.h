@@ -28,6 +28,17 @@ void Arm(const interp::Gil& gil);
 // user code. What sys.path names now stays readable whatever the rules say.
 void Seal(const interp::Gil& gil);
 
+// For another interpreter than the main one: from Begin() to its end, Python's own start on this
+// thread is let pass what its user denied only, as before Seal.
+class StartScope {
+ public:
+  StartScope() = default;
+  ~StartScope();
+  StartScope(const StartScope&) = delete;
+  StartScope& operator=(const StartScope&) = delete;
+  static void Begin(const interp::Gil& gil);
+};
+
 // The functions of `_coloop` that `_sandbox.py` uses. An interp::ModulePart.
 [[nodiscard]] bool AddToModule(const interp::Gil& gil, _object* module);
 

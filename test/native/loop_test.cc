@@ -321,11 +321,8 @@ TEST(an_interrupt_ends_the_poll_of_an_owned_loop) {
       "t = threading.Thread(target=wait, daemon=True)\nt.start()\nstarted.wait()\n"
       "time.sleep(0.02)\nident = t.ident\n");
   const auto ident = static_cast<unsigned long>(hosted.Number("ident"));
-  {
-    const GilAcquire acquire;
-    coloop::interp::InterruptThread(acquire.gil(), ident);
-    coloop::loop::InterruptOwnedLoops(acquire.gil(), ident);
-  }
+  coloop::interp::InterruptThread({&coloop::interp::MainInterpreter(), ident},
+                                  coloop::loop::InterruptOwnedLoops);
   hosted.Run("t.join(10)");
   EXPECT(hosted.Number("n") == 1);
 }
