@@ -73,7 +73,9 @@ export interface SandboxEvent {
  * docs/sandbox.md; an event's own name counts more than its group's, `deny` more than `allow`, both more
  * than the preset.
  *
- * It cannot be loosened later; {@link Sandbox.tighten} makes it stricter.
+ * It cannot be loosened later; {@link Sandbox.tighten} makes it stricter. A Worker with
+ * `interpreter: "own"` may have a `preset`, `deny` and `rules` of its own, which count besides the
+ * process's; others start with the same options as the process or with none.
  */
 export interface SandboxOptions {
   /**
@@ -210,7 +212,7 @@ export function sandboxPolicy(options: SandboxOptions = {}): SandboxPolicy {
   };
 }
 
-/** The policy of the process. */
+/** The policy of the process, which every interpreter has. */
 export class Sandbox {
   /**
    * Denies more, at once, for the whole process and for good. What was allowed and is in use already,

@@ -133,6 +133,7 @@ Result<void> StartProcess(const StartOptions& options) {
                          "this process runs " + process_executable + "; it cannot become " +
                              options.interpreter.executable + " as well"};
     }
+    if (options.own_interpreter) return sandbox::CheckOwn(options.sandbox);
     return sandbox::CheckInstalled(options.sandbox);
   }
   if (!options.main_thread) {
@@ -218,10 +219,21 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
   OnUvOwnerClosed(data);
 }
 
-// The Worker's thread gets Python; `is_new`: in an interpreter that has just been made.
-Result<void> AttachWorker(const StartOptions& options, bool* is_new) {
+struct Attachment {
+  bool is_new = false;   // in an interpreter that has just been made
+  bool entered = false;  // by this start, in an interpreter of its own
+};
+
+// The Worker's thread gets Python.
+Result<Attachment> AttachWorker(const StartOptions& options) {
   if (IsAttached()) {
-    if (interp::HasOwnInterpreter() == options.own_interpreter) return {};
+    if (interp::HasOwnInterpreter() == options.own_interpreter) {
+      if (!options.own_interpreter) return Attachment{};
+      const interp::GilAcquire acquire;
+      Result<void> same = sandbox::CheckSameOwn(options.sandbox);
+      if (!same.ok()) return same.error();
+      return Attachment{};
+    }
     return base::Error{"ERR_COLOOP_OTHER_INTERPRETER",
                        std::string("this Worker's interpreter is ") +
                            (options.own_interpreter ? "\"shared\"" : "\"own\"") +
@@ -229,14 +241,21 @@ Result<void> AttachWorker(const StartOptions& options, bool* is_new) {
   }
   if (!options.own_interpreter) {
     interp::AttachThread(interp::MainInterpreter());
-    return {};
+    return Attachment{};
   }
   interp::InterpreterConfig config = options.interpreter;
   config.before_user_code = sandbox::StartScope::Begin;
   Result<bool> entered = interp::EnterOwnInterpreter(config);
   if (!entered.ok()) return entered.error();
-  *is_new = entered.value();
-  return *is_new ? PrepareConversion() : Result<void>();
+  {
+    const interp::GilAcquire acquire;
+    if (acquire.ok()) sandbox::SetOwn({});  // the Worker's before
+  }
+  if (entered.value()) {
+    Result<void> prepared = PrepareConversion();
+    if (!prepared.ok()) return prepared.error();
+  }
+  return Attachment{entered.value(), true};
 }
 
 Result<void> StartEnvironment(EnvData& data) {
@@ -312,15 +331,18 @@ napi_value Start(napi_env env, napi_callback_info info) {
   const Result<void> process = StartProcess(options);
   if (!process.ok()) return Throw(env, data, process.error());
   const sandbox::StartScope scope;
-  bool is_new = false;
-  Result<void> environment = data.main_thread ? Result<void>() : AttachWorker(options, &is_new);
-  if (environment.ok()) environment = StartEnvironment(data);
+  Result<Attachment> attached =
+      data.main_thread ? Result<Attachment>(Attachment{}) : AttachWorker(options);
+  if (!attached.ok()) return Throw(env, data, attached.error());
+  const auto [is_new, entered] = attached.value();
+  const Result<void> environment = StartEnvironment(data);
   if (!environment.ok()) return Throw(env, data, environment.error());
   Entry entry(data);
   if (!entry.ok()) return nullptr;
   if (is_new && !interp::NoteStarted(entry.gil())) return entry.Fail();
   const Owned bridge = interp::Import(entry.gil(), "_erlang_impl._bridge");
   sandbox::Seal(entry.gil());
+  if (entered) sandbox::SetOwn(options.sandbox);
   napi_value proxy = bridge ? entry.exporter().Proxy(bridge.get()) : nullptr;
   return proxy != nullptr ? proxy : entry.Fail();
 }

@@ -78,6 +78,17 @@ InterpreterHead& MainInterpreter() {
   return *main;
 }
 
+InterpreterHead* KnownInterpreter() {
+  if (current_interpreter != nullptr) return current_interpreter;
+#if PY_VERSION_HEX >= 0x030D0000
+  PyThreadState* state = PyThreadState_GetUnchecked();
+#else
+  PyThreadState* state = _PyThreadState_UncheckedGet();
+#endif
+  if (state != nullptr) current_interpreter = Find(PyThreadState_GetInterpreter(state));
+  return current_interpreter;
+}
+
 bool IsKnownInterpreter() { return Find(PyInterpreterState_Get()) != nullptr; }
 
 InterpreterHead& FindCurrentInterpreter() {

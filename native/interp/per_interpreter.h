@@ -46,6 +46,10 @@ COLOOP_THREAD_MODEL extern constinit thread_local InterpreterHead* current_inter
   return known != nullptr ? *known : FindCurrentInterpreter();
 }
 
+// That of the calling thread; null where it has none: on a thread without a thread state, and in an
+// interpreter that somebody else has made.
+[[nodiscard]] InterpreterHead* KnownInterpreter();
+
 // The block of an interpreter that is new, empty; the calling thread belongs to it from then on.
 InterpreterHead& AddInterpreter(_is* interpreter);
 // That of the main thread, which Workers share by default.
@@ -69,9 +73,10 @@ class PerInterpreter {
   PerInterpreter& operator=(const PerInterpreter&) = delete;
   ~PerInterpreter() = default;
 
-  [[nodiscard]] T* operator->() const {
-    return reinterpret_cast<T*>(reinterpret_cast<char*>(&CurrentInterpreter()) + offset_);
+  [[nodiscard]] T* In(InterpreterHead& interpreter) const {
+    return reinterpret_cast<T*>(reinterpret_cast<char*>(&interpreter) + offset_);
   }
+  [[nodiscard]] T* operator->() const { return In(CurrentInterpreter()); }
   [[nodiscard]] T& operator*() const { return *operator->(); }
 
  private:

@@ -16,8 +16,8 @@ namespace coloop::sandbox {
 // unknown name in the options is an error that lists near ones.
 [[nodiscard]] base::Result<void> Install(const Options& options);
 
-// A later JavaScript environment of the process shares the policy: options of its own must be
-// empty, or the same names.
+// A later JavaScript environment on the main interpreter shares the policy: options of its own must
+// be empty, or the same names.
 [[nodiscard]] base::Result<void> CheckInstalled(const Options& options);
 
 // From here on Python is refused to change signal handlers. After our own were set, before site

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <mutex>
 #include <numeric>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "interp/per_interpreter.h"
 #include "sandbox/events.h"
 #include "sandbox/rules.h"
 
@@ -80,9 +82,26 @@ std::vector<EventId> waiting;  // guarded by change_mutex: denied as soon as Sea
 OwnedRuleLayer waiting_rules;  // guarded by change_mutex, too
 Options installed;             // guarded by change_mutex
 
+struct Own {
+  std::array<bool, kCount> denied{};
+  Options options;
+};
+const interp::PerInterpreter<Own> own;  // guarded by the interpreter's GIL
+std::atomic<bool> some_have_own{false};
+
+// Null where there is none.
+const Own* OwnPolicy() {
+  if (!some_have_own.load(std::memory_order_relaxed)) return nullptr;
+  interp::InterpreterHead* interpreter = interp::KnownInterpreter();
+  return interpreter != nullptr ? own.In(*interpreter) : nullptr;
+}
+
+bool DeniedForAll(EventId event) {
+  return verdicts[event].load(std::memory_order_relaxed) == Verdict::kDeny;
+}
+
 // These pass or not by what their arguments say, whose own verdict is that of another event.
-bool NeedsInspection(EventId event) {
-  const auto denied = [](EventId other) { return Denied(other); };
+bool NeedsInspection(EventId event, bool (*denied)(EventId)) {
   switch (event) {
     case IdOf("import"):
       return true;  // the extension file of _posixsubprocess stays out even where fork_exec is
@@ -101,14 +120,26 @@ bool NeedsInspection(EventId event) {
 void UpdateActions() {
   for (std::size_t i = 0; i < kCount; ++i) {
     const auto event = static_cast<EventId>(i);
-    Action action = NeedsInspection(event) || Watched(event) ? Action::kInspect : Action::kPass;
-    if (Denied(event)) action = Action::kRefuse;
+    const bool inspected = NeedsInspection(event, DeniedForAll) || Watched(event);
+    Action action = inspected ? Action::kInspect : Action::kPass;
+    if (DeniedForAll(event)) action = Action::kRefuse;
     actions[i].store(action, std::memory_order_relaxed);
   }
   for (const RuleUse& use : RuleUses()) {
-    if (!Restricted(use.rule) || Denied(use.event)) continue;
+    if (!Restricted(use.rule) || DeniedForAll(use.event)) continue;
     actions[use.event].store(Action::kInspect, std::memory_order_relaxed);
   }
+}
+
+// Where what passes by the process's policy may not pass by the interpreter's.
+[[gnu::noinline]] Action StricterAction(EventId event, const Own& policy) {
+  if (policy.denied[event]) return Action::kRefuse;
+  if (NeedsInspection(event, Denied)) return Action::kInspect;
+  const std::span<const RuleUse> uses = RuleUses();
+  const bool ruled = std::any_of(uses.begin(), uses.end(), [event](const RuleUse& use) {
+    return use.event == event && Restricted(use.rule);
+  });
+  return ruled ? Action::kInspect : Action::kPass;
 }
 
 std::size_t EditDistance(std::string_view a, std::string_view b) {
@@ -171,6 +202,14 @@ base::Result<Selection> Select(const std::vector<std::string>& names) {
   return selection;
 }
 
+// But for `children`.
+bool Same(const Options& one, const Options& other) {
+  const auto lists = [](const Options& it) {
+    return std::array{Sorted(it.allow), Sorted(it.deny), Sorted(it.rules), Sorted(it.watch)};
+  };
+  return one.strict == other.strict && lists(one) == lists(other);
+}
+
 // What subprocess raises on its way to a child of Node's.
 bool IsRouted(EventId event) {
   return event == IdOf("subprocess.Popen") || event == IdOf("_posixsubprocess.fork_exec");
@@ -213,13 +252,9 @@ base::Result<void> SetPolicy(const Options& options) {
 }
 
 base::Result<void> CheckSame(const Options& options) {
-  const auto lists = [](const Options& it) {
-    return std::array{Sorted(it.allow), Sorted(it.deny), Sorted(it.rules), Sorted(it.watch)};
-  };
   const std::lock_guard<std::mutex> lock(change_mutex);
   const bool routes = installed.children || !options.children;
-  if (routes && !options.strict && lists(options) == lists(Options{})) return {};
-  if (routes && options.strict == installed.strict && lists(options) == lists(installed)) return {};
+  if (routes && (Same(options, Options{}) || Same(options, installed))) return {};
   return base::Error{
       "ERR_COLOOP_POLICY",
       "the process has one sandbox policy, set by its first start: start Python here "
@@ -254,6 +289,37 @@ base::Result<void> TightenPolicy(const Options& options) {
   return {};
 }
 
+base::Result<void> CheckOwn(const Options& options) {
+  if (!options.allow.empty() || !options.watch.empty()) {
+    return base::Error{"ERR_COLOOP_POLICY",
+                       "the sandbox of a Worker's own interpreter takes `preset`, `deny` and "
+                       "`rules`: what is allowed or watched is said at the process's first start"};
+  }
+  base::Result<Selection> deny = Select(options.deny);
+  if (!deny.ok()) return deny.error();
+  base::Result<OwnedRuleLayer> rules = ParseRules(options.rules);
+  if (!rules.ok()) return rules.error();
+  return {};
+}
+
+void SetOwn(const Options& options) {
+  const Selection denied = Select(options.deny).value();
+  SetOwnRules(std::move(ParseRules(options.rules).value()));
+  own->options = options;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const bool strict = options.strict && kEvents[i].strict == Verdict::kDeny;
+    own->denied[i] = strict || denied.by_name[i] || denied.by_group[i];
+  }
+  if (!Same(options, Options{})) some_have_own.store(true);
+}
+
+base::Result<void> CheckSameOwn(const Options& options) {
+  if (Same(options, Options{}) || Same(options, own->options)) return {};
+  return base::Error{"ERR_COLOOP_POLICY",
+                     "the sandbox of this Worker's interpreter was set by its first start: start "
+                     "Python again with the same sandbox options or with none"};
+}
+
 EventId FindEvent(const char* name) {
   const std::size_t length = std::strlen(name);
   for (std::size_t slot = SlotOf(name, length);; slot = (slot + 1) % kSlots) {
@@ -268,12 +334,21 @@ EventId FindEvent(const char* name) {
 
 bool RoutesChildren() { return routes_children.load(std::memory_order_relaxed); }
 
-Action ActionOf(EventId event) { return actions[event].load(std::memory_order_relaxed); }
+Action ActionOf(EventId event) {
+  const Action action = actions[event].load(std::memory_order_relaxed);
+  const Own* policy = OwnPolicy();
+  if (policy == nullptr || action == Action::kRefuse) [[likely]]
+    return action;
+  const Action stricter = StricterAction(event, *policy);
+  return stricter == Action::kPass ? action : stricter;
+}
 
 bool Watched(EventId event) { return watched[event].load(std::memory_order_relaxed); }
 
 bool Denied(EventId event) {
-  return verdicts[event].load(std::memory_order_relaxed) == Verdict::kDeny;
+  if (DeniedForAll(event)) return true;
+  const Own* policy = OwnPolicy();
+  return policy != nullptr && policy->denied[event];
 }
 
 }  // namespace coloop::sandbox

@@ -1,8 +1,9 @@
-// What is refused: verdicts over the table of events. Standard library only.
+// What is refused: verdicts over the table of events. No Python API.
 //
-// One policy for the process, since an audit hook serves every interpreter. It is written before
+// The process has a policy, since an audit hook serves every interpreter. It is written before
 // Python starts and afterwards only tightened, from any thread; the hook reads it with the GIL of
-// any interpreter, so each entry is an atomic byte that stands on its own.
+// any interpreter, so each entry is an atomic byte that stands on its own. An interpreter of a
+// Worker's own may have a policy besides: what either denies is denied there.
 #pragma once
 
 #include <string>
@@ -49,6 +50,14 @@ void SealPolicy();
 
 // Denies more, at once; nothing undoes it. Any thread. An unknown name changes nothing at all.
 [[nodiscard]] base::Result<void> TightenPolicy(const Options& options);
+
+// For the calling thread's interpreter, which is a Worker's own. The options may only deny.
+[[nodiscard]] base::Result<void> CheckOwn(const Options& options);
+// Options that CheckOwn lets pass, in place of what the Worker before had: before user code, while
+// no other thread runs in the interpreter.
+void SetOwn(const Options& options);
+// An error unless the options are empty or those of SetOwn.
+[[nodiscard]] base::Result<void> CheckSameOwn(const Options& options);
 
 // kUnknownEvent for a name that is not in the table. Some nanoseconds; allocates nothing.
 [[nodiscard]] EventId FindEvent(const char* name);

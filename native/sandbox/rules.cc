@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "interp/per_interpreter.h"
 #include "sandbox/address.h"
 #include "sandbox/events.h"
 #include "sandbox/path.h"
@@ -66,6 +67,18 @@ namespace {
 std::atomic<const RuleLayer*> layers{nullptr};
 std::vector<std::string> library_paths;  // resolved; written before a layer counts
 
+struct OwnRules {
+  const RuleLayer* layer = nullptr;  // guarded by the interpreter's GIL
+};
+const interp::PerInterpreter<OwnRules> own_rules;
+std::atomic<bool> some_have_own{false};
+
+const RuleLayer* OwnLayer() {
+  if (!some_have_own.load(std::memory_order_relaxed)) return nullptr;
+  interp::InterpreterHead* interpreter = interp::KnownInterpreter();
+  return interpreter != nullptr ? own_rules.In(*interpreter)->layer : nullptr;
+}
+
 bool IsHostRule(Rule rule) { return rule == Rule::kConnect || rule == Rule::kBind; }
 
 bool AddPath(const std::string& text, Patterns& patterns) {
@@ -104,11 +117,20 @@ const char* Expected(Rule rule) {
 template <typename Judge>
 bool EachLayer(Rule rule, Judge judge) {
   const RuleLayer* layer = layers.load(std::memory_order_acquire);
-  for (; layer != nullptr; layer = layer->next) {
-    const Lists& lists = layer->rules[static_cast<std::size_t>(rule)];
-    if (lists.present && !judge(lists)) return false;
+  for (const RuleLayer* first : {layer, OwnLayer()}) {
+    for (layer = first; layer != nullptr; layer = layer->next) {
+      const Lists& lists = layer->rules[static_cast<std::size_t>(rule)];
+      if (lists.present && !judge(lists)) return false;
+    }
   }
   return true;
+}
+
+// What Python itself needs to read stays readable.
+void AllowLibrary(RuleLayer& layer) {
+  std::vector<std::string>& readable =
+      layer.rules[static_cast<std::size_t>(Rule::kRead)].allow.texts;
+  readable.insert(readable.end(), library_paths.begin(), library_paths.end());
 }
 
 template <typename Matches>
@@ -171,9 +193,7 @@ void SetLibraryPaths(const std::vector<std::string>& paths) {
 
 void AddRules(OwnedRuleLayer layer) {
   if (!layer) return;
-  std::vector<std::string>& readable =
-      layer->rules[static_cast<std::size_t>(Rule::kRead)].allow.texts;
-  readable.insert(readable.end(), library_paths.begin(), library_paths.end());
+  AllowLibrary(*layer);
   layer->next = layers.load(std::memory_order_relaxed);
   layers.store(layer.release(), std::memory_order_release);
 }
@@ -181,6 +201,13 @@ void AddRules(OwnedRuleLayer layer) {
 void ClearRules() {
   const RuleLayer* layer = layers.exchange(nullptr);
   while (layer != nullptr) delete std::exchange(layer, layer->next);
+}
+
+void SetOwnRules(OwnedRuleLayer layer) {
+  if (layer) AllowLibrary(*layer);
+  const RuleLayer* before = std::exchange(own_rules->layer, layer.release());
+  delete before;
+  if (own_rules->layer != nullptr) some_have_own.store(true);
 }
 
 bool Restricted(Rule rule) {

@@ -1,4 +1,5 @@
-// Rules over arguments: which paths, hosts, modules, libraries and symbols. POSIX only.
+// Rules over arguments: which paths, hosts, modules, libraries and symbols. POSIX only; each
+// question is answered for the calling thread's interpreter.
 //
 // A rule has lists of what it allows and denies. Each tightening adds a layer of rules, and what
 // every layer allows is allowed: so more rules never allow more. Layers are published whole and
@@ -65,6 +66,10 @@ void AddRules(OwnedRuleLayer layer);
 
 // Takes all layers back, for tests.
 void ClearRules();
+
+// Those of the calling thread's interpreter, which count besides. In place of what it had, while no
+// other thread runs in it.
+void SetOwnRules(OwnedRuleLayer layer);
 
 // True if some layer has such a rule.
 [[nodiscard]] bool Restricted(Rule rule);
