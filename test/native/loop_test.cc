@@ -11,6 +11,7 @@
 #include "base/counters.h"
 #include "embed.h"
 #include "interp/gil.h"
+#include "interp/per_interpreter.h"
 #include "interp/interrupt.h"
 #include "interp/ref.h"
 #include "loop/host.h"
