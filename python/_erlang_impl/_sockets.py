@@ -74,6 +74,7 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             return await data
         except BaseException:
             _coloop.sock_forget(self, sock, data)
+            del data  # it has the exception, whose traceback has this frame
             raise
 
     async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
@@ -86,6 +87,7 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             return await count
         except BaseException:
             _coloop.sock_forget(self, sock, count)
+            del count
             raise
 
     async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
@@ -113,6 +115,7 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             await sent
         except BaseException:
             _coloop.sock_forget(self, sock, sent)
+            del sent
             raise
 
     async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
@@ -156,6 +159,7 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             return await outcome
         except BaseException:
             _coloop.sock_forget(self, sock, outcome)
+            del outcome
             raise
 
     async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
@@ -170,6 +174,7 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             _coloop.sock_forget(self, sock, accepted)
             if accepted.done() and not accepted.cancelled() and accepted.exception() is None:
                 accepted.result()[0].close()  # nobody gets it any more
+            del accepted
             raise
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
@@ -184,5 +189,5 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
         try:
             return sock.connect(address)
         except (BlockingIOError, InterruptedError):
-            connected = _coloop.sock_connected(self, sock, address)
-        await self._outcome(sock, connected)
+            pass
+        await self._outcome(sock, _coloop.sock_connected(self, sock, address))

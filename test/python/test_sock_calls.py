@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import gc
 import io
 import os
 import socket
@@ -398,6 +400,37 @@ class Files(Bounded):
             await until(lambda: "lost" in protocol.calls)
 
         self.run_bounded(main())
+
+
+class Connecting(Bounded):
+    def test_what_a_refused_connection_raises_is_nobodys(self: Any) -> None:
+        async def refused(address: Any) -> BaseException:
+            with socket.socket() as sock:
+                sock.setblocking(False)
+                try:
+                    await self.loop.sock_connect(sock, address)
+                except OSError as error:
+                    return error
+            raise AssertionError("it is not refused")
+
+        async def main() -> None:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                address = server.getsockname()
+            error = await refused(address)
+            await asyncio.sleep(0)  # what has told of it is gone
+            self.assertEqual(error.args[0], errno.ECONNREFUSED)
+            holding = [each for each in gc.get_referrers(error) if isinstance(each, asyncio.Future)]
+            self.assertEqual(holding, [])
+
+        self.run_bounded(main())
+
+
+class OurConnecting(Connecting, TransportCase):
+    make = staticmethod(coloop.new_event_loop)
+
+
+class AsyncioConnecting(Connecting, TransportCase):
+    make = staticmethod(asyncio.SelectorEventLoop)
 
 
 class OurDatagrams(Datagrams, TransportCase):
