@@ -1,18 +1,22 @@
 // `npm run test:stress [-- --full] [--python X]`: connections by the thousands on the hosted loop, good and bad ones;
 // afterwards live objects and descriptors are back where they were. --full: 100,000 opened and closed, 10,000
-// held at once.
+// held at once, also with the other end in a process of its own.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { setImmediate as turn, setTimeout as wait } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { line, none } from "./counts.mjs";
+import { loadDiscovery } from "./pythons.mjs";
 import { main, root, run, seconds, ToolError } from "./run.mjs";
 
 const perConnection = 16 * 1024; // bytes, both ends and the protocols
+const perEnd = perConnection / 2;
 const oneWrite = 64 * 1024;
 
 function expect(condition, what) {
@@ -29,8 +33,66 @@ function certificate(folder) {
   return [cert, key];
 }
 
-/** [title, what]: each throws if something is not as it should be, and returns what there is to say. */
-function casesOf(stress, full, folder) {
+/** The other end, a process of asyncio's own: `next(said)` writes to it and resolves to the number it says then. */
+function startPeer(python, ...args) {
+  const script = path.join(root, "test", "stress", "peer.py");
+  const child = spawn(python, ["-I", script, ...args.map(String)], {
+    stdio: ["pipe", "pipe", "inherit"],
+    timeout: 5 * 60_000,
+  });
+  const closed = once(child, "close");
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    async next(said = "") {
+      child.stdin.write(said);
+      const { value, done } = await lines.next();
+      expect(!done, "the other end has ended");
+      return Number(value);
+    },
+    async stop() {
+      child.stdin.end();
+      await closed;
+    },
+  };
+}
+
+/** So many connections, the other ends elsewhere: how many answered, and memory for each. */
+const hold = {
+  async server(stress, python, count) {
+    let peer;
+    const connect = (port) => {
+      peer = startPeer(python, "connect", count, port);
+      return peer.next();
+    };
+    try {
+      return await stress.hold_as_server(count, connect, () => peer.next("\n"));
+    } finally {
+      await peer?.stop();
+    }
+  },
+  async client(stress, python, count) {
+    const peer = startPeer(python, "serve", count);
+    try {
+      return await stress.hold_as_client(count, await peer.next());
+    } finally {
+      await peer.stop();
+    }
+  },
+};
+
+async function holdOneEnd(stress, python, count, role) {
+  expect(stress.allow_connections(count), `RLIMIT_NOFILE does not allow ${count} descriptors`);
+  const [answered, memory] = await hold[role](stress, python, count);
+  expect(answered === count, `${answered} of ${count} answered`);
+  expect(memory < perEnd, `${memory} bytes for each connection`);
+  return `${Math.round(memory)} bytes for each`;
+}
+
+/**
+ * [title, what, alone]: each throws if something is not as it should be, and returns what there is to say. Alone: in a
+ * process of its own, whose memory nothing has used before.
+ */
+function casesOf(stress, python, full, folder) {
   const [cycles, held] = full ? [100_000, 10_000] : [5_000, 1_000];
   return [
     [
@@ -50,7 +112,13 @@ function casesOf(stress, full, folder) {
         const fewer = possible < held ? `; ${possible} only: RLIMIT_NOFILE allows no more` : "";
         return `${Math.round(memory)} bytes for each, both ends${fewer}`;
       },
+      true,
     ],
+    ...["server", "client"].map((role) => [
+      `${held} connections held at once, as their ${role}`,
+      () => holdOneEnd(stress, python, held, role),
+      true,
+    ]),
     [
       "20 slow readers of 32 MiB each",
       async () => {
@@ -99,7 +167,21 @@ async function leftOver(py, collect, before) {
   }
 }
 
-async function stressHere({ python, full }) {
+/** Runs one case in a process of its own; returns the counts. */
+async function runAlone(number, { python, full }) {
+  const args = [...(full ? ["--full"] : []), ...(python ? ["--python", python] : [])];
+  const script = path.join(root, "tools", "stress.mjs");
+  const { code, stdout } = await run(
+    process.execPath,
+    ["--expose-gc", script, "--only", String(number), ...args],
+    { timeout: 10 * 60_000, capture: true },
+  );
+  process.stdout.write(stdout.replace(/^\d+ passed.*\n/m, ""));
+  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+async function stressHere({ python, full, only }) {
+  const { executable } = (await loadDiscovery())(python);
   const { Python } = await import("coloop");
   const py = await Python.start({ ...(python && { python }) });
   const folder = path.join(root, "test", "stress");
@@ -108,8 +190,18 @@ async function stressHere({ python, full }) {
   const collect = py.import("gc").collect;
   const temporary = mkdtempSync(path.join(os.tmpdir(), "coloop-stress-"));
   let { passed, failed } = none;
-  await connections.open_and_close(10, 5); // what is made once
-  for (const [title, work] of casesOf(connections, full, temporary)) {
+  // What is made once: also by Node, when it first starts a process.
+  await connections.open_and_close(10, 5);
+  await run("true", [], { capture: true });
+  const cases = casesOf(connections, executable, full, temporary);
+  for (const [number, [title, work, alone]] of cases.entries()) {
+    if (only !== undefined && only !== String(number)) continue;
+    if (alone && only === undefined) {
+      const counts = await runAlone(number, { python, full });
+      passed += counts.passed;
+      failed += counts.failed;
+      continue;
+    }
     await leftOver(py, collect, {});
     const before = resources(py);
     const start = performance.now();
@@ -147,7 +239,11 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   await main(async () => {
     if (globalThis.gc === undefined) throw new ToolError("run it with node --expose-gc");
     const { values } = parseArgs({
-      options: { python: { type: "string" }, full: { type: "boolean" } },
+      options: {
+        python: { type: "string" },
+        full: { type: "boolean" },
+        only: { type: "string" }, // the number of a case
+      },
     });
     const counts = await stressHere(values);
     console.log(line(counts));

@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 ACCEPTED = "socket.accept() out of system resource"
 GREETINGS = (b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n")  # none is whole
@@ -18,9 +18,11 @@ GREETINGS = (b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n")  # none is
 
 class Echo(asyncio.Protocol):
     open = 0
+    transports: ClassVar[set[Any]] = set()
 
     def connection_made(self, transport: Any) -> None:
         Echo.open += 1
+        Echo.transports.add(transport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -28,6 +30,7 @@ class Echo(asyncio.Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         Echo.open -= 1
+        Echo.transports.discard(self.transport)
 
 
 async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
@@ -133,6 +136,60 @@ async def hold(count: int) -> tuple[int, float]:
         for transport in clients:
             transport.abort()
     return len(answers), memory
+
+
+def allow_connections(count: int) -> bool:
+    """Whether so many may be open, with one end here."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + 500
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        return False
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+    return True
+
+
+async def hold_as_server(
+    count: int, connect: Callable[[int], Any], use: Callable[[], Any]
+) -> tuple[int, float]:
+    """The other ends are another process's: `connect` begins them, `use` says how many answered."""
+    async with serving() as address:
+        before = resident()
+        await connect(address[1])
+        await until(lambda: Echo.open == count)
+        memory = (resident() - before) / count
+        answered = await use()
+        for transport in list(Echo.transports):
+            transport.abort()
+    return answered, memory
+
+
+async def hold_as_client(count: int, port: int) -> tuple[int, float]:
+    loop = asyncio.get_running_loop()
+    answers = ended = 0
+
+    class Client(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            nonlocal answers
+            answers += 1
+
+        def connection_lost(self, exc: BaseException | None) -> None:
+            nonlocal ended
+            ended += 1
+
+    before = resident()
+    clients: list[Any] = []
+    for begun in range(0, count, 100):
+        batch = range(min(100, count - begun))
+        made = (loop.create_connection(Client, "127.0.0.1", port) for _ in batch)
+        clients += [transport for transport, _ in await asyncio.gather(*made)]
+    memory = (resident() - before) / count
+    for transport in clients:
+        transport.write(b"x")
+    await until(lambda: answers == count)
+    for transport in clients:
+        transport.abort()
+    await until(lambda: ended == count)
+    return answers, memory
 
 
 class Source(asyncio.Protocol):
