@@ -50,7 +50,8 @@ function tell(answer: (library: PythonLibrary) => void): void {
 }
 
 function tellFailure(number: number, plan: Plan, error: unknown): void {
-  const code = numberOf(error);
+  // Node.js takes no program without a name; the kernel is given a folder of PATH then.
+  const code = plan.file === "" ? constants.errno.EACCES : numberOf(error);
   const ofFolder = errorOfFolder(plan.cwd);
   tell((library) => {
     if (ofFolder !== 0) library.failedChild(number, ofFolder, true);

@@ -8,6 +8,7 @@ then one of `spawned`, `failed` and `refused`. Everything else may be called fro
 
 from __future__ import annotations
 
+import errno
 import inspect
 import itertools
 import os
@@ -48,6 +49,15 @@ class _Failed(NamedTuple):
 
     number: int
     in_cwd: bool
+
+    def text(self) -> bytes:
+        """What a child of CPython's own would have written of it."""
+        why = b""
+        if self.in_cwd:
+            why = _NO_CWD
+        elif self.number in (errno.EBADF, errno.EPERM):  # of a descriptor, of setuid()
+            why = b"noexec"
+        return b"OSError:%x:%s" % (self.number, why)
 
 
 class _Captured(BaseException):
@@ -135,9 +145,7 @@ class Start:
         if isinstance(outcome, int):
             return outcome
         if isinstance(outcome, _Failed):
-            # As the child of CPython's own would have written it.
-            why = _NO_CWD if outcome.in_cwd else b""
-            os.write(errpipe_write, b"OSError:%x:%s" % (outcome.number, why))
+            os.write(errpipe_write, outcome.text())
             pid = next(_fake_pids)
             children[pid] = 255 << 8
             return pid

@@ -86,6 +86,8 @@ describe("asyncio", () => {
     ["no such program", ["/no/such"], {}, ["FileNotFoundError", 2, "/no/such"]],
     ["not on PATH", ["no-such-program"], {}, ["FileNotFoundError", 2, "no-such-program"]],
     ["no program", ["/etc/passwd"], {}, ["PermissionError", 13, "/etc/passwd"]],
+    ["no name", [""], {}, ["PermissionError", 13, ""]],
+    ["a descriptor that is not open", ["true"], { stdout: 999 }, ["OSError", 9, null]],
     ["below a file", ["/etc/passwd/x"], {}, ["NotADirectoryError", 20, "/etc/passwd/x"]],
     ["no such folder", ["true"], { cwd: "/no/such" }, ["FileNotFoundError", 2, "/no/such"]],
     [
