@@ -32,7 +32,7 @@ struct SinkState {
   PyObject* epoch = nullptr;  // of type datetime.datetime, in UTC
   PyObject* timedelta = nullptr;
 };
-const interp::PerInterpreter<SinkState> state;
+interp::PerInterpreter<SinkState> state;
 
 bool HasSurrogates(const char16_t* text, std::size_t length) {
   for (std::size_t i = 0; i < length; ++i) {

@@ -26,7 +26,7 @@ struct SourceState {
   PyObject* datetime = nullptr;         // datetime.datetime
   PyObject* future_blocking = nullptr;  // a name
 };
-const interp::PerInterpreter<SourceState> state;
+interp::PerInterpreter<SourceState> state;
 
 bool IsDateTime(PyObject* object) {
   return PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject*>(state->datetime)) != 0;

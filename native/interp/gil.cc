@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/thread_model.h"
 #include "interp/per_interpreter.h"
 
 namespace coloop::interp {

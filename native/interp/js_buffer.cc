@@ -25,7 +25,7 @@ struct JsBufferObject {
 struct Types {
   PyTypeObject* js_buffer = nullptr;
 };
-const PerInterpreter<Types> types;
+PerInterpreter<Types> types;
 
 JsBufferObject* AsBuffer(PyObject* object) { return reinterpret_cast<JsBufferObject*>(object); }
 

@@ -44,7 +44,7 @@ struct Types {
   std::array<PyTypeObject*, kHostKinds> hosts{};
   PyObject* error_factory = nullptr;  // (JsRef of an Error) -> JsError
 };
-const PerInterpreter<Types> types;
+PerInterpreter<Types> types;
 
 constexpr std::uint32_t kCallOperation = 0;  // the first operation of the JavaScript side's table
 

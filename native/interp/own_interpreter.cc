@@ -8,7 +8,6 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -73,7 +72,7 @@ struct Renewal {
   PyObject* renew = nullptr;
   PyObject* first = nullptr;
 };
-const PerInterpreter<Renewal> renewal;
+PerInterpreter<Renewal> renewal;
 
 // `threading`'s own wait has no limit and cannot be interrupted in this thread. Without other
 // threads there is nothing to wait for, and the policy may deny another one.

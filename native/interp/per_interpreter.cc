@@ -7,10 +7,10 @@
 #include <cstddef>
 #include <cstdlib>
 #include <mutex>
-#include <new>
 #include <vector>
 
 #include "base/check.h"
+#include "base/thread_model.h"
 
 namespace coloop::interp {
 

@@ -29,7 +29,7 @@ constexpr const char* kMark = "_coloop_watch";
 struct WatchState {
   PyObject* exception_class = nullptr;
 };
-const PerInterpreter<WatchState> state;
+PerInterpreter<WatchState> state;
 
 // Also in the destructor of an object, with an exception set.
 Owned CurrentTask(const Lane& lane) {

@@ -17,7 +17,7 @@
 namespace coloop::io {
 
 namespace {
-const interp::PerInterpreter<MethodNames> method_names;
+interp::PerInterpreter<MethodNames> method_names;
 }  // namespace
 
 bool InitNames(const interp::Gil&) {

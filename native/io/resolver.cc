@@ -42,7 +42,7 @@ struct ResolverState {
   Answers answers;
   PyObject* getaddrinfo = nullptr;
 };
-const interp::PerInterpreter<ResolverState> state;
+interp::PerInterpreter<ResolverState> state;
 
 bool ReadInt(PyObject* object, int* value) {
   if (PyLong_Check(object) == 0) return false;

@@ -31,7 +31,7 @@ namespace {
 struct ChannelState {
   PyTypeObject* type = nullptr;
 };
-const interp::PerInterpreter<ChannelState> state;
+interp::PerInterpreter<ChannelState> state;
 
 struct Waiter {
   Owned future;

@@ -23,7 +23,7 @@ struct SpanObject {
 struct SpanState {
   PyTypeObject* type = nullptr;
 };
-const interp::PerInterpreter<SpanState> state;
+interp::PerInterpreter<SpanState> state;
 
 SpanObject* AsSpan(PyObject* object) { return reinterpret_cast<SpanObject*>(object); }
 

@@ -30,7 +30,7 @@ struct StreamState {
   PyObject* buffered_protocol = nullptr;
   PyTypeObject* type = nullptr;
 };
-const interp::PerInterpreter<StreamState> state;
+interp::PerInterpreter<StreamState> state;
 
 bool UseProtocol(Stream& stream, PyObject* protocol) {
   const int buffered = IsBuffered(protocol);

@@ -33,7 +33,7 @@ struct SslNames {
   PyObject* object_type = nullptr;
   PyObject* native_type = nullptr;
 };
-const interp::PerInterpreter<SslNames> ssl_names;
+interp::PerInterpreter<SslNames> ssl_names;
 
 // Python may have been built without ssl, so not before it is needed. Null with an exception set.
 const SslNames* Ssl() {

@@ -28,7 +28,7 @@ struct TlsObject {
 struct TlsState {
   PyTypeObject* type = nullptr;
 };
-const interp::PerInterpreter<TlsState> state;
+interp::PerInterpreter<TlsState> state;
 
 Tls& Get(PyObject* self) { return *reinterpret_cast<TlsObject*>(self)->tls; }
 

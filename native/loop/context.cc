@@ -22,7 +22,7 @@ struct Contexts {
   // One to enter, that nobody has.
   PyObject* spare = nullptr;
 };
-const interp::PerInterpreter<Contexts> contexts;
+interp::PerInterpreter<Contexts> contexts;
 
 PyObject* VariablesOf(PyObject* context, Py_ssize_t at) {
   return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(context) + at);

@@ -68,7 +68,7 @@ struct Handles {
   HandleKind timer;
   _object* extract_stack = nullptr;  // asyncio.format_helpers.extract_stack
 };
-extern const interp::PerInterpreter<Handles> handles;
+extern interp::PerInterpreter<Handles> handles;
 // The same in every interpreter: written when the first one opens a loop, before there is another.
 extern HandleLayout handle_layout;
 

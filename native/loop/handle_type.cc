@@ -18,7 +18,7 @@ namespace coloop::loop {
 
 using interp::Owned;
 
-const interp::PerInterpreter<Handles> handles;
+interp::PerInterpreter<Handles> handles;
 HandleLayout handle_layout;
 
 namespace {

@@ -35,7 +35,7 @@ struct LoopState {
   PyObject* future_class = nullptr;
   PyObject* no_arguments = nullptr;
 };
-const interp::PerInterpreter<LoopState> state;
+interp::PerInterpreter<LoopState> state;
 thread_local PyObject* hosted_on_thread =
     nullptr;                                    // borrowed: the bridge owns it until CloseHosted
 thread_local LoopHost* pending_host = nullptr;  // what the next loop is attached to

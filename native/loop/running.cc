@@ -29,7 +29,7 @@ struct Running {
   PyObject* get = nullptr;
   PyObject* set = nullptr;
 };
-const interp::PerInterpreter<Running> running;
+interp::PerInterpreter<Running> running;
 
 #if PY_VERSION_HEX < 0x030C0000
 // Up to 3.11 each change of the running loop makes a new holder and asks for the process id: 134

@@ -37,7 +37,7 @@ struct TaskState {
   PyObject* task_factory = nullptr;
   PyObject* create_task = nullptr;
 };
-const interp::PerInterpreter<TaskState> state;
+interp::PerInterpreter<TaskState> state;
 
 void Settle(const interp::Gil& gil, PyObject* future, base::Completion& completion) {
   const Owned result(PyObject_CallMethodNoArgs(future, state->result));
