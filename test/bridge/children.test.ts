@@ -1,9 +1,11 @@
 // Children that Node.js runs for Python, by asyncio; and what the user's function may answer.
 
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { SubprocessDecision, SubprocessRequest } from "../../src/index.js";
+import { Python, type SubprocessDecision, type SubprocessRequest } from "../../src/index.js";
 import { checkLeaks, startPython } from "../helpers/python.js";
 
 type Decide = (request: SubprocessRequest) => SubprocessDecision | Promise<SubprocessDecision>;
@@ -264,5 +266,36 @@ result = await task
     expect(readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, "utf8").trim()).toBe(
       "",
     );
+  });
+});
+
+describe("the function", () => {
+  test("has to be one", async () => {
+    await expect(Python.start({ sandbox: { subprocess: true as never } })).rejects.toThrow(
+      'the option "subprocess" of Python.start\'s sandbox must be a function, not true',
+    );
+  });
+
+  test("is the main thread's", async () => {
+    const code = `
+      const { parentPort, workerData } = require("node:worker_threads");
+      import(workerData)
+        .then(({ Python }) => Python.start({ sandbox: { subprocess: () => true } }))
+        .catch((error) => parentPort.postMessage(error.message));
+    `;
+    const library = new URL("../../dist/index.js", import.meta.url).href;
+    const worker = new Worker(code, { eval: true, workerData: library });
+    const [message] = await once(worker, "message");
+    await worker.terminate();
+    expect(message).toContain(
+      'the option "subprocess" of Python.start\'s sandbox is for the main thread',
+    );
+  });
+
+  test("can be replaced", async () => {
+    expect(await Python.start({ sandbox: { subprocess: () => "another" } })).toBe(py);
+    expect(await guide.failing(["true"])).toMatchObject({
+      text: expect.stringMatching(/: another$/),
+    });
   });
 });

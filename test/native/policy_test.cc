@@ -21,6 +21,7 @@ using coloop::sandbox::IdOf;
 using coloop::sandbox::kEvents;
 using coloop::sandbox::kUnknownEvent;
 using coloop::sandbox::Options;
+using coloop::sandbox::RoutesChildren;
 using coloop::sandbox::SealPolicy;
 using coloop::sandbox::SetPolicy;
 using coloop::sandbox::TightenPolicy;
@@ -48,6 +49,27 @@ TEST(policy_finds_every_event_and_nothing_else) {
   }
   EXPECT(FindEvent("") == kUnknownEvent);
   EXPECT(FindEvent(std::string(10000, 'o').c_str()) == kUnknownEvent);
+}
+
+TEST(policy_routes_children_unless_they_are_denied) {
+  const EventId popen = IdOf("subprocess.Popen");
+  const EventId fork_exec = IdOf("_posixsubprocess.fork_exec");
+  {
+    const Policy policy(Options{.allow = {}, .deny = {}, .strict = true, .children = true});
+    EXPECT(RoutesChildren());
+    EXPECT(!Denied(popen) && !Denied(fork_exec));
+    EXPECT(Denied(IdOf("os.fork")) && Denied(IdOf("os.posix_spawn")) && Denied(IdOf("os.system")));
+    EXPECT(CheckSame(Options{}).ok());
+    EXPECT(TightenPolicy(Options{.allow = {}, .deny = {"subprocess"}}).ok());
+    EXPECT(Denied(popen) && Denied(fork_exec));
+  }
+  {
+    const Policy policy(Options{.allow = {}, .deny = {"subprocess"}, .children = true});
+    EXPECT(Denied(popen) && Denied(fork_exec));
+  }
+  const Policy policy(Options{});
+  EXPECT(!RoutesChildren());
+  EXPECT(!CheckSame(Options{.allow = {}, .deny = {}, .children = true}).ok());
 }
 
 TEST(policy_without_options_is_the_table) {
