@@ -392,7 +392,10 @@ napi_value Interrupt(napi_env env, napi_callback_info info) {
   std::int32_t number = 0;
   napi_get_value_int32(env, argument, &number);
   const std::optional<interp::PythonThread> thread = Workers().Find(number);
-  if (thread) interp::InterruptThread(*thread, loop::InterruptOwnedLoops);
+  if (!thread) return nullptr;
+  // It leaves the list with its GIL held, before it ends.
+  const auto is_there = [number] { return Workers().Find(number).has_value(); };
+  interp::InterruptThread(*thread, is_there, loop::InterruptOwnedLoops);
   return nullptr;
 }
 

@@ -199,6 +199,14 @@ void AttachForExit(InterpreterHead& interpreter) {
   slot.held = true;
 }
 
+void IfAttached(const PythonThread& thread, void (*act)(unsigned long ident)) {
+  const std::lock_guard<std::mutex> lock(attached_mutex);
+  const bool found = std::any_of(attached.begin(), attached.end(), [&](const auto& each) {
+    return each.ident == thread.ident && each.interpreter == thread.interpreter;
+  });
+  if (found) act(thread.ident);
+}
+
 std::vector<PythonThread> AttachedThreads() {
   const std::lock_guard<std::mutex> lock(attached_mutex);
   return attached;

@@ -125,6 +125,9 @@ void AttachThread(InterpreterHead& interpreter);
 void DetachThread();
 // The threads that are attached, or are about to be. Any thread.
 [[nodiscard]] std::vector<PythonThread> AttachedThreads();
+// Calls `act` if the thread still is, and keeps it so meanwhile: the ident of a thread that has
+// ended may be another one's.
+void IfAttached(const PythonThread& thread, void (*act)(unsigned long ident));
 
 // The calling thread takes the GIL of an interpreter for good. It does not count as attached.
 void AttachForExit(InterpreterHead& interpreter);

@@ -10,8 +10,10 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "base/result.h"
 #include "interp/error.h"
@@ -83,14 +85,18 @@ int FindUnusedSignal() {
   return 0;
 }
 
+void SetInterrupt(unsigned long ident) {
+  (void)PyThreadState_SetAsyncExc(ident, PyExc_KeyboardInterrupt);
+}
+
 // The main interpreter takes no visits any more.
 void InterruptAtExit(const PythonThread& thread) {
   if (thread.interpreter->interpreter != PyInterpreterState_Main()) {
-    InterruptThread(thread, [](const Gil&, unsigned long) {});
+    VisitApart(*thread.interpreter, [thread](const Gil&) { IfAttached(thread, SetInterrupt); });
     return;
   }
   const PyGILState_STATE state = PyGILState_Ensure();
-  (void)PyThreadState_SetAsyncExc(thread.ident, PyExc_KeyboardInterrupt);
+  IfAttached(thread, SetInterrupt);
   PyGILState_Release(state);
 }
 
@@ -166,12 +172,14 @@ void InterruptOnSigint() {
 
 unsigned long ThreadIdent(const Gil&) { return PyThread_get_thread_ident(); }
 
-void InterruptThread(const PythonThread& thread,
+void InterruptThread(const PythonThread& thread, std::function<bool()> meant,
                      void (*wake)(const Gil& gil, unsigned long ident)) {
-  VisitApart(*thread.interpreter, [ident = thread.ident, wake](const Gil& gil) {
-    (void)PyThreadState_SetAsyncExc(ident, PyExc_KeyboardInterrupt);
-    wake(gil, ident);
-  });
+  VisitApart(*thread.interpreter,
+             [ident = thread.ident, meant = std::move(meant), wake](const Gil& gil) {
+               if (!meant()) return;
+               SetInterrupt(ident);
+               wake(gil, ident);
+             });
 }
 
 void ClearInterrupt(const Gil&) {
@@ -186,7 +194,6 @@ void EndDespite(int grace_ms, int code) {
   }).detach();
   std::thread([] {
     for (;;) {
-      // Asked each time: the ident of a thread that has ended may be another one's by now.
       for (const PythonThread& thread : AttachedThreads()) InterruptAtExit(thread);
       std::this_thread::sleep_for(kInterruptEvery);
     }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -36,9 +37,12 @@ void InterruptOnSigint();
 
 // The calling thread, for InterruptThread.
 [[nodiscard]] unsigned long ThreadIdent(const Gil& gil);
-// Python code on that thread, now or when it next enters Python, gets a KeyboardInterrupt. A call
-// of C code that blocks is not broken. The calling thread holds no GIL. `wake` is called then.
-void InterruptThread(const PythonThread& thread, void (*wake)(const Gil& gil, unsigned long ident));
+// Python code on that thread, now or when it next enters Python, gets a KeyboardInterrupt, if
+// `meant` says so with that interpreter's GIL held: the thread may have ended, and its ident be
+// another one's. The calling thread holds no GIL. A call of C code that blocks is not broken;
+// `wake` is called then.
+void InterruptThread(const PythonThread& thread, std::function<bool()> meant,
+                     void (*wake)(const Gil& gil, unsigned long ident));
 // Takes back an interrupt that has not come to the calling thread yet.
 void ClearInterrupt(const Gil& gil);
 

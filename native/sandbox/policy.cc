@@ -86,7 +86,7 @@ struct Own {
   std::array<bool, kCount> denied{};
   Options options;
 };
-const interp::PerInterpreter<Own> own;  // guarded by the interpreter's GIL
+interp::PerInterpreter<Own> own;  // guarded by the interpreter's GIL
 std::atomic<bool> some_have_own{false};
 
 // Null where there is none.

@@ -70,7 +70,7 @@ std::vector<std::string> library_paths;  // resolved; written before a layer cou
 struct OwnRules {
   const RuleLayer* layer = nullptr;  // guarded by the interpreter's GIL
 };
-const interp::PerInterpreter<OwnRules> own_rules;
+interp::PerInterpreter<OwnRules> own_rules;
 std::atomic<bool> some_have_own{false};
 
 const RuleLayer* OwnLayer() {

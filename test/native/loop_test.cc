@@ -11,8 +11,8 @@
 #include "base/counters.h"
 #include "embed.h"
 #include "interp/gil.h"
-#include "interp/per_interpreter.h"
 #include "interp/interrupt.h"
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "loop/host.h"
 #include "test.h"
@@ -322,8 +322,9 @@ TEST(an_interrupt_ends_the_poll_of_an_owned_loop) {
       "t = threading.Thread(target=wait, daemon=True)\nt.start()\nstarted.wait()\n"
       "time.sleep(0.02)\nident = t.ident\n");
   const auto ident = static_cast<unsigned long>(hosted.Number("ident"));
-  coloop::interp::InterruptThread({&coloop::interp::MainInterpreter(), ident},
-                                  coloop::loop::InterruptOwnedLoops);
+  coloop::interp::InterruptThread(
+      {&coloop::interp::MainInterpreter(), ident}, [] { return true; },
+      coloop::loop::InterruptOwnedLoops);
   hosted.Run("t.join(10)");
   EXPECT(hosted.Number("n") == 1);
 }
