@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-_CHILDREN = "the loop starts no processes in Node's process"
+_CHILDREN = "no child is started in Node's process without the sandbox's leave"
 _SIGNALS = "signals and their handlers are Node's"
 _HOSTED = "it closes every loop that there is, also the one that Node drives"
 
@@ -39,6 +39,7 @@ EXCLUDED = {
             "test_asyncgen_fixture_in_test_class",
             "test_autouse_async_fixture",
             "test_cancel_scope_in_asyncgen_fixture",
+            "test_dynamic_async_fixture_access_does_not_hang",
             "test_keyboard_interrupt_does_not_resume_test",
             "test_keyboardinterrupt_during_test*",
             "test_module_scoped_task_group_fixture",
