@@ -9,6 +9,7 @@ import asyncio
 import io
 import os
 import socket
+import ssl
 import sys
 from typing import Any, cast
 
@@ -21,6 +22,11 @@ _ADDRESSED = _NUMBERED | {int(socket.AF_UNIX)}  # whose addresses the native hal
 _TO_THE_END = sys.maxsize
 
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _has_zone(host: Any) -> bool:
@@ -92,16 +98,14 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
 
     async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
         if self._debug or type(sock) is not socket.socket or _family(sock) not in _ADDRESSED:
-            inherited: Any = super()
-            return await inherited.sock_recvfrom(sock, bufsize)
+            return await self._asyncio_call("recvfrom", sock, bufsize)
         return await self._outcome(sock, _coloop.sock_recvfrom(self, sock, bufsize))
 
     async def sock_recvfrom_into(
         self, sock: socket.socket, buf: Any, nbytes: int = 0
     ) -> tuple[int, Any]:
         if self._debug or type(sock) is not socket.socket or _family(sock) not in _ADDRESSED:
-            inherited: Any = super()
-            return await inherited.sock_recvfrom_into(sock, buf, nbytes)
+            return await self._asyncio_call("recvfrom_into", sock, buf, nbytes or len(buf))
         size = nbytes or len(buf)
         return await self._outcome(sock, _coloop.sock_recvfrom_into(self, sock, buf, size))
 
@@ -126,8 +130,30 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
                 sent = _coloop.sock_sendto(self, sock, family, data, address)
                 if sent is not NotImplemented:
                     return await self._outcome(sock, sent)
-        inherited: Any = super()
-        return await inherited.sock_sendto(sock, data, address)
+        return await self._asyncio_call("sendto", sock, data, address)
+
+    async def _asyncio_call(self, name: str, sock: socket.socket, *args: Any) -> Any:
+        """asyncio's own `sock_` method of that name; or as it would, where it has none (3.10)."""
+        own = getattr(super(), f"sock_{name}", None)
+        if own is not None:
+            return await own(sock, *args)
+        if isinstance(sock, ssl.SSLSocket):
+            raise TypeError("Socket cannot be of type SSLSocket")
+        if self._debug and sock.gettimeout() != 0:
+            raise ValueError("the socket must be non-blocking")
+        sends = name == "sendto"
+        while True:
+            try:
+                return getattr(sock, name)(*args)
+            except (BlockingIOError, InterruptedError):
+                pass
+            ready = self.create_future()
+            descriptor = sock.fileno()
+            (self.add_writer if sends else self.add_reader)(descriptor, _wake, ready)
+            try:
+                await ready
+            finally:
+                (self.remove_writer if sends else self.remove_reader)(descriptor)
 
     async def _sock_sendfile_native(
         self, sock: socket.socket, file: Any, offset: int, count: int | None

@@ -76,10 +76,12 @@ class Mixin(Bounded):
     def test_reading_can_pause(self: Any) -> None:
         async def main() -> None:
             transport, protocol, w = await self.reader()
-            self.assertTrue(transport.is_reading())
+            # asyncio's pipes of 3.10 do not tell.
+            tells = type(transport).is_reading is not asyncio.ReadTransport.is_reading
+            self.assertTrue(not tells or transport.is_reading())
             transport.pause_reading()
             transport.pause_reading()
-            self.assertFalse(transport.is_reading())
+            self.assertFalse(tells and transport.is_reading())
             os.write(w, b"one")
             for _ in range(5):
                 await asyncio.sleep(0)

@@ -9,6 +9,7 @@ import gc
 import io
 import os
 import socket
+import sys
 import tempfile
 import unittest
 from typing import Any
@@ -437,8 +438,17 @@ class OurDatagrams(Datagrams, TransportCase):
     make = staticmethod(coloop.new_event_loop)
 
 
+@unittest.skipIf(sys.version_info < (3, 11), "asyncio's own loop has no such methods")
 class AsyncioDatagrams(Datagrams, TransportCase):
     make = staticmethod(asyncio.SelectorEventLoop)
+
+
+class OurDatagramsInDebugMode(OurDatagrams):
+    """asyncio's own methods, and before 3.11 what stands for them."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.loop.set_debug(True)
 
 
 class OurFiles(Files, TransportCase):
