@@ -100,8 +100,6 @@ void RunExit(const Gil& gil, int grace_ms) {
   RunExitHandlers(gil);
 }
 
-#if PY_VERSION_HEX >= 0x030C0000
-
 // One that has no threads any more, or null.
 InterpreterHead* TakeLeft() {
   Left& left = TheLeft();
@@ -138,6 +136,28 @@ void ImportInMain() {
   }
 }
 
+// The first thread state of a new interpreter, whose GIL is held then; that of the main one is held
+// before, and after a failure.
+base::Result<PyThreadState*> NewInterpreter() {
+#if PY_VERSION_HEX >= 0x030C0000
+  PyInterpreterConfig config{};
+  config.use_main_obmalloc = 0;
+  config.allow_fork = 1;  // that is for the sandbox to say
+  config.allow_exec = 1;
+  config.allow_threads = 1;
+  config.allow_daemon_threads = 1;
+  config.check_multi_interp_extensions = 1;
+  config.gil = PyInterpreterConfig_OWN_GIL;
+  PyThreadState* own = nullptr;
+  const PyStatus status = Py_NewInterpreterFromConfig(&own, &config);
+  if (PyStatus_Exception(status) != 0) return StartError(status.func, status.err_msg);
+  return own;
+#else
+  return base::Error{"ERR_COLOOP_OWN_INTERPRETER",
+                     "an interpreter of a Worker's own needs Python 3.12 or newer"};
+#endif
+}
+
 // The calling thread gets a thread state of a new interpreter, whose GIL is not held then.
 base::Result<void> MakeInterpreter(const InterpreterConfig& options) {
   AttachThread(MainInterpreter());
@@ -148,29 +168,18 @@ base::Result<void> MakeInterpreter(const InterpreterConfig& options) {
     base::many_gils.store(true);
     ImportInMain();
   }
-  PyInterpreterConfig config{};
-  config.use_main_obmalloc = 0;
-  config.allow_fork = 1;  // that is for the sandbox to say
-  config.allow_exec = 1;
-  config.allow_threads = 1;
-  config.allow_daemon_threads = 1;
-  config.check_multi_interp_extensions = 1;
-  config.gil = PyInterpreterConfig_OWN_GIL;
-  PyThreadState* own = nullptr;
   PyEval_RestoreThread(CurrentGilSlot().state);
-  const PyStatus status = Py_NewInterpreterFromConfig(&own, &config);
+  base::Result<PyThreadState*> made = NewInterpreter();
   (void)PyEval_SaveThread();
   DetachThread();
   CurrentGilSlot().state = nullptr;  // also while the process exits, which leaves it as it is
-  if (PyStatus_Exception(status) != 0) return StartError(status.func, status.err_msg);
-  InterpreterHead& interpreter = AddInterpreter(PyThreadState_GetInterpreter(own));
-  interpreter.first_state = own;
+  if (!made.ok()) return made.error();
+  InterpreterHead& interpreter = AddInterpreter(PyThreadState_GetInterpreter(made.value()));
+  interpreter.first_state = made.value();
   SetInterpreterUsable(true);
   AttachThread(interpreter);
   return {};
 }
-
-#endif
 
 // Its GIL stays taken, so that threads of the interpreter stop there while the process goes.
 void ExitInterpreter(InterpreterHead& interpreter, int grace_ms) {
@@ -183,7 +192,6 @@ void ExitInterpreter(InterpreterHead& interpreter, int grace_ms) {
 }  // namespace
 
 base::Result<bool> EnterOwnInterpreter(const InterpreterConfig& config) {
-#if PY_VERSION_HEX >= 0x030C0000
   while (InterpreterHead* left = TakeLeft()) {
     if (Renew(*left)) return false;
   }
@@ -193,11 +201,6 @@ base::Result<bool> EnterOwnInterpreter(const InterpreterConfig& config) {
   base::Result<void> started = FinishStart(acquire.gil(), config);
   if (!started.ok()) return started.error();
   return true;
-#else
-  (void)config;
-  return base::Error{"ERR_COLOOP_OWN_INTERPRETER",
-                     "an interpreter of a Worker's own needs Python 3.12 or newer"};
-#endif
 }
 
 bool NoteStarted(const Gil&) {
