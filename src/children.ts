@@ -2,7 +2,7 @@
 // starts them on descriptors that Python made, and Python is told how they end. The other half is
 // `_erlang_impl/_children.py`.
 
-import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from "node:child_process";
+import { type SpawnOptions, type StdioOptions, spawn } from "node:child_process";
 import { accessSync, constants as fileConstants, statSync } from "node:fs";
 import { constants } from "node:os";
 import { binding } from "./binding.js";
@@ -60,24 +60,27 @@ function tellFailure(number: number, plan: Plan, error: unknown): void {
   });
 }
 
-function start(number: number, { file, argv, ...options }: Plan, streams: StdioOptions): void {
-  const plan = { file, argv, ...options };
-  let child: ChildProcess;
-  try {
-    const own = { ...options, argv0: argv[0], stdio: streams } as SpawnOptions;
-    child = spawn(file, argv.slice(1), own);
-  } catch (error) {
-    tell((library) => library.spawnedChild(number, 0));
-    tellFailure(number, plan, error);
-    return;
-  }
+function start(number: number, plan: Plan, streams: StdioOptions): void {
+  const { file, argv, ...options } = plan;
   const native = binding();
-  child.unref(); // whoever waits for it in Python keeps Node.js alive
-  child.on("error", (error) => tellFailure(number, plan, error));
-  child.on("exit", (code, signal) =>
-    native.childExited(child.pid as number, statusOf(code, signal)),
+  let failure: unknown;
+  tell((library) =>
+    library.spawnChild(number, () => {
+      try {
+        const own = { ...options, argv0: argv[0], stdio: streams } as SpawnOptions;
+        const child = spawn(file, argv.slice(1), own);
+        const { pid = 0 } = child;
+        child.unref(); // whoever waits for it in Python keeps Node.js alive
+        child.on("error", (error) => tellFailure(number, plan, error));
+        child.on("exit", (code, signal) => native.childExited(pid, statusOf(code, signal)));
+        return pid;
+      } catch (error) {
+        failure = error;
+        return 0;
+      }
+    }),
   );
-  tell((library) => library.spawnedChild(number, child.pid ?? 0));
+  if (failure !== undefined) tellFailure(number, plan, failure);
 }
 
 async function run(
@@ -93,10 +96,8 @@ async function run(
     tell((library) => library.refusedChild(number, "it failed", error));
     return;
   }
-  tell((library) => {
-    if (typeof plan === "string") library.refusedChild(number, plan, null);
-    else if (library.beginChild(number)) start(number, plan, streams);
-  });
+  if (typeof plan !== "string") start(number, plan, streams);
+  else tell((library) => library.refusedChild(number, plan as string, null));
 }
 
 /** Python asks this function from now on; without one it asks nobody. */

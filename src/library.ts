@@ -7,7 +7,6 @@ import { invoke } from "./invoke.js";
 
 const names = {
   awaitIt: "await_it",
-  beginChild: "begin_child",
   cancel: "cancel",
   cancelAll: "cancel_all",
   cancelTasks: "cancel_tasks",
@@ -44,7 +43,7 @@ const names = {
   repr: "repr_of",
   setAttribute: "set_attribute",
   setItem: "set_item",
-  spawnedChild: "spawned_child",
+  spawnChild: "spawn_child",
   string: "string_of",
   takeItems: "take_items",
   throwStream: "throw_stream",

@@ -240,8 +240,7 @@ def unregister(name: str) -> bool:
 
 connect_children = _children.connect
 disconnect_children = _children.disconnect
-begin_child = _children.begin
-spawned_child = _children.spawned
+spawn_child = _children.spawn
 failed_child = _children.failed
 refused_child = _children.refused
 

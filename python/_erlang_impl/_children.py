@@ -2,8 +2,8 @@
 
 `subprocess` stays CPython's own. What it calls to start a child, `_posixsubprocess.fork_exec`,
 arrives here; what it calls to wait for one, in `_child_wait.py`. src/children.ts is the other half:
-it runs on the main thread's JavaScript, which is asked by `Start.ask` and answers with `begin` and
-then one of `spawned`, `failed` and `refused`. Everything else may be called from any thread.
+it runs on the main thread's JavaScript, which is asked by `Start.ask` and answers with `spawn`,
+`failed` or `refused`. Everything else may be called from any thread.
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ class Start:
         ]
         self._kept = tuple(self.request["passFds"])
         self._close_fds = bool(arguments.close_fds)
-        self._shielded: list[int] = []
         self._spawning = False
         self._abandoned = False
         self._outcome: int | _Failed | BaseException | None = None
         self._notify: Callable[[], object] = _nothing
+        self._number = next(_numbers)
 
     def ask(self, notify: Callable[[], object]) -> None:
         """Asks JavaScript, which must not be blocked by this thread; `notify` is called on its."""
@@ -91,29 +91,24 @@ class Start:
         if ask is None:
             raise _refusal("")
         self._notify = notify
-        number = next(_numbers)
         with changed:
-            _starts[number] = self
-        try:
-            ask(number, self.request, self._streams)
-        except BaseException:
-            with changed:
-                _starts.pop(number, None)
-            raise
+            _starts[self._number] = self
+        ask(self._number, self.request, self._streams)
 
-    def begin(self) -> bool:
+    def spawn(self, spawn: Callable[[], int]) -> int:
+        """The child's pid; 0 if it could not be started, which is told later."""
         with changed:
             if self._abandoned:
-                return False
-            self._shielded = _coloop._shield_descriptors(self._kept, self._close_fds)
+                return 0
+            shielded = _coloop._shield_descriptors(self._kept, self._close_fds)
             self._spawning = True
-            return True
-
-    def spawned(self) -> None:
-        with changed:
-            self._spawning = False
-            _coloop._unshield_descriptors(self._shielded)
-            changed.notify_all()
+        try:
+            return spawn()
+        finally:
+            with changed:
+                self._spawning = False
+                _coloop._unshield_descriptors(shielded)
+                changed.notify_all()
 
     def settle(self, outcome: int | _Failed | BaseException) -> None:
         with changed:
@@ -129,7 +124,8 @@ class Start:
         """Nobody wants the child any more, and its descriptors are about to be closed."""
         with changed:
             self._abandoned = True
-            while self._spawning:
+            _starts.pop(self._number, None)
+            while self._spawning:  # on another thread: JavaScript's own does nothing else meanwhile
                 changed.wait()
         self._kill()
 
@@ -269,17 +265,17 @@ def is_routed() -> bool:
     return _routed
 
 
-def begin(number: int) -> bool:
-    """The child is spawned now, if it is still wanted; then `spawned` follows."""
+def spawn(number: int, function: Any) -> None:
+    """JavaScript's function starts the child, if that is still wanted.
+
+    It is called from here and not after a return to JavaScript, at which the loop's callbacks would
+    run: they might close the descriptors.
+    """
     start = _starts.get(number)
-    return start is not None and start.begin()
-
-
-def spawned(number: int, pid: int) -> None:
-    """The end of what `begin` began. A pid of 0: why not follows."""
-    _starts[number].spawned()
-    if pid != 0:
-        _starts.pop(number).settle(pid)
+    pid = 0 if start is None else start.spawn(function)
+    if start is not None and pid != 0:
+        _starts.pop(number, None)
+        start.settle(pid)
 
 
 def failed(number: int, code: int, in_cwd: bool) -> None:

@@ -54,6 +54,15 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
     ) -> None:
         self._proc = kwargs["process"]
 
+    async def _connect_pipes(self, waiter: asyncio.Future[None] | None) -> None:
+        inherited: Any = super()
+        await inherited._connect_pipes(waiter)
+        if self._closed:  # meanwhile, without these; a grandchild may keep their other ends open
+            pipes: dict[int, Any] = self._pipes
+            for protocol in pipes.values():
+                if protocol is not None:
+                    protocol.pipe.close()
+
     def _process_exited(self, returncode: int) -> None:
         loop = self._host_loop
         loop._child_transports.discard(self)
