@@ -15,6 +15,8 @@ from typing import Any, cast
 
 import _coloop
 
+_unix_events: Any = asyncio.unix_events
+
 # The number, which `socket.family` makes an enumeration's member of at a multiple of its cost.
 _family: Any = cast("Any", socket.SocketType).family.__get__
 _NUMBERED = frozenset(map(int, (socket.AF_INET, socket.AF_INET6)))
@@ -158,7 +160,8 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
     async def _sock_sendfile_native(
         self, sock: socket.socket, file: Any, offset: int, count: int | None
     ) -> int:
-        if self._debug or type(sock) is not socket.socket or self._serves(sock):
+        kernel = hasattr(_unix_events.os, "sendfile")  # not where a program has taken it away
+        if not kernel or self._debug or type(sock) is not socket.socket or self._serves(sock):
             inherited: Any = super()
             return await inherited._sock_sendfile_native(sock, file, offset, count)
         try:

@@ -17,7 +17,8 @@ const multiprocessingText =
   "(ThreadPoolExecutor, asyncio.to_thread), or a child process or Worker that Node.js runs.";
 
 const loopText =
-  "subprocesses are not started in the Node.js process: use node:child_process through a registered function";
+  "subprocesses are not started in the Node.js process: start Python with sandbox: { subprocess } to have " +
+  "Node.js start them, or use node:child_process through a registered function";
 
 /** The fields of /proc/PID/stat from the state on. */
 function stat(pid: number | string): string[] {
