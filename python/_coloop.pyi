@@ -19,6 +19,8 @@ class Loop:
     _debug: bool
     _thread_id: int | None
     @property
+    def _starting_task(self) -> bool: ...
+    @property
     def _hosted(self) -> bool: ...
     def call_soon(
         self,

@@ -1,6 +1,8 @@
 // The slots are on pages that the linker made read-only when it was done (PT_GNU_RELRO).
 #include "elf/slots.h"
 
+#include "elf/platform.h"
+
 #if COLOOP_HAS_SLOTS
 
 #include <elf.h>

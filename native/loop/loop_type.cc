@@ -394,6 +394,7 @@ PyGetSetDef getset[] = {
     {"_stopping", GetFlag<&Loop::stopping>, SetFlag<&Loop::stopping>, nullptr, nullptr},
     {"_closed", GetFlag<&Loop::closed>, SetClosed, nullptr, nullptr},
     {"_debug", GetFlag<&Loop::debug>, SetFlag<&Loop::debug>, nullptr, nullptr},
+    {"_starting_task", GetFlag<&Loop::starting_task>, nullptr, nullptr, nullptr},
     {"_thread_id", GetThread, SetThread, nullptr, nullptr},
     {"_hosted", GetHosted, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},

@@ -12,6 +12,7 @@
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "interp/run.h"
+#include "loop/loop.h"
 #include "loop/running.h"
 
 namespace coloop::loop {
@@ -150,7 +151,10 @@ Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, 
     const RunningLoop running(gil, loop);
     interp::Run run;
     if (interp::Lane* lane = interp::CurrentLane(); lane != nullptr) run.BeginFirstStep(*lane);
+    bool& starting = Loop::From(gil, loop)->starting_task;
+    const bool before = std::exchange(starting, true);
     future = MakeTask(loop, awaitable, context, true);
+    starting = before;
   } else {
     future = MakeTask(loop, awaitable, context, false);
     fresh = true;

@@ -45,7 +45,7 @@ void* GuardedDlsym(void* handle, const char* name) {
 }
 
 char* GuardedDlerror() {
-  if (refused.empty()) return dlerror();
+  if (refused.empty()) return dlerror();  // NOLINT(concurrency-mt-unsafe): glibc's is
   said = std::exchange(refused, {});
   return said.data();
 }

@@ -36,9 +36,11 @@ def connect(loop: Any, on_error: Any) -> None:
     handle = loop.call_exception_handler
 
     def call_exception_handler(context: dict[str, Any]) -> None:
-        # An interrupt of a call that was out of time: its caller knows. A Task that started at
-        # once has it as well, with nobody who could ask it.
-        if "future" in context and hasattr(context.get("exception"), "_coloop_watch"):
+        # What ends a Task that starts at once is raised to whoever started it, and knows; an
+        # interrupt of a call that was out of time likewise. Nobody could ask the Task itself.
+        exception = context.get("exception")
+        leaves = loop._starting_task and isinstance(exception, (SystemExit, KeyboardInterrupt))
+        if "future" in context and (leaves or hasattr(exception, "_coloop_watch")):
             return
         handle(context)
         if not on_error._alive:

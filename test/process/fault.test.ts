@@ -1,7 +1,7 @@
 // What is said when native code crashes the process, and what must not be taken for a crash.
 
 import { expect, test } from "vitest";
-import { runCode } from "../helpers/child.js";
+import { runCode, runProgram } from "../helpers/child.js";
 
 const crash = `
 import { Python } from "coloop";
@@ -45,7 +45,11 @@ test("a fault in a thread of Python's prints where all threads are", async () =>
 });
 
 test("a C stack that overflows does so, too", async () => {
-  const result = await runCode(`${crash}\ncallFromHere("out_of_stack");`, { timeout });
+  // A stack so small that it ends before CPython's own limit of C calls.
+  const code = `${crash}\ncallFromHere("out_of_stack");`;
+  const node = [process.execPath, "--input-type=module", "--eval", code];
+  const small = ["-c", 'ulimit -s 2048; exec "$@"', "sh", ...node];
+  const result = await runProgram("/bin/sh", small, { timeout });
   expect(result.signal).toBe("SIGSEGV");
   expect(result.stderr).toContain("Fatal Python error: Segmentation fault");
   expect(result.stderr).toMatch(/in endless/);
