@@ -5,7 +5,7 @@ import { Python } from "coloop";
 
 const source = `
   const { parentPort } = require("node:worker_threads");
-  import("coloop").then(({ Python }) => Python.start()).then(
+  import(${JSON.stringify(import.meta.resolve("coloop"))}).then(({ Python }) => Python.start()).then(
     (py) => parentPort.postMessage(py.evalSync("6 * 7")),
     (error) => parentPort.postMessage(error.code + " " + error.message),
   );
