@@ -12,9 +12,12 @@ import { main, root, run, ToolError, timed } from "./run.mjs";
 
 const limit = 20_000; // milliseconds; the longest grace at exit is 2 s
 
-// A Worker that ends with a pending Task drops its coroutine, whose `finally` then waits in vain.
-const dropped =
-  /^Exception ignored in: <coroutine object stubborn[^\n]*\n(?:.*\n)*?RuntimeError: no running event loop\n/gm;
+// A Worker that ends with a pending Task drops its coroutine, whose `finally` then waits in vain, or one that it has
+// just made.
+const dropped = [
+  /^Exception ignored in: <coroutine object stubborn[^\n]*\n(?:.*\n)*?RuntimeError: no running event loop\n/gm,
+  /^\S+ RuntimeWarning: coroutine '\S+' was never awaited\n {2}.*\n(?:RuntimeWarning: Enable tracemalloc .*\n)?/gm,
+];
 
 /** What is wrong with the end of a process, as a list of texts. */
 export function judge({ code, signal, stdout, stderr }) {
