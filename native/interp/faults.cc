@@ -68,11 +68,16 @@ void PrintJavaScript(int number) {
   alarm(0);
 }
 
-void OnFault(int number, siginfo_t*, void*) {
-  if (print_javascript != nullptr) PrintJavaScript(number);
+// What was there before.
+void PutBack(int number) {
   for (std::size_t i = 0; i < kFaults.size(); ++i) {
     if (kFaults[i] == number) sigaction(number, &before[i], nullptr);
   }
+}
+
+void OnFault(int number, siginfo_t*, void*) {
+  if (print_javascript != nullptr) PrintJavaScript(number);
+  PutBack(number);
   raise(number);
 }
 
@@ -109,14 +114,16 @@ base::Result<void> ReportFaults(const Gil& gil) {
   const Owned enabled(module ? PyObject_CallMethod(module.get(), "enable", "i", STDERR_FILENO)
                              : nullptr);
   sigaction(SIGABRT, &aborted, nullptr);  // who aborts has said why
+  if (!enabled) {
+    for (const int number : kFaults) PutBack(number);
+    return TakeAsError(gil, "ERR_COLOOP_START");
+  }
   sigaction(SIGSEGV, nullptr, &python_segmentation_fault);
-  const bool unknown = handled_by_v8 == nullptr && before[0].sa_handler != SIG_DFL;
-  if (!enabled || unknown) {
-    sigaction(SIGSEGV, before.data(), nullptr);
+  if (handled_by_v8 == nullptr && before[0].sa_handler != SIG_DFL) {
+    PutBack(SIGSEGV);
   } else {
     Set(SIGSEGV, OnSegmentationFault);
   }
-  if (!enabled) return TakeAsError(gil, "ERR_COLOOP_START");
   // Python's own is too small for JavaScript's stack.
   stack_t stack{};
   stack.ss_sp = fault_stack.data();
