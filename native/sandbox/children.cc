@@ -33,11 +33,11 @@ using interp::Owned;
 constexpr const char* kHandlersKey = "coloop.children";
 enum Handler : Py_ssize_t { kForkExec, kWait, kExited, kOrphaned, kHandlerCount };
 
-// Borrowed; null without an exception. Only the interpreter that runs children has them.
-PyObject* HandlerOf(Handler handler) {
+// Null without an exception: only the interpreter that runs children has them.
+Owned HandlerOf(Handler handler) {
   PyObject* state = PyInterpreterState_GetDict(PyInterpreterState_Get());
   PyObject* handlers = state != nullptr ? PyDict_GetItemString(state, kHandlersKey) : nullptr;
-  return handlers != nullptr ? PyTuple_GET_ITEM(handlers, handler) : nullptr;
+  return handlers != nullptr ? Owned::NewRef(PyTuple_GET_ITEM(handlers, handler)) : Owned();
 }
 
 constexpr std::array kWaits = {"wait", "waitpid", "waitid", "wait3", "wait4"};
@@ -46,15 +46,15 @@ ModuleInit original_init = nullptr;
 
 // What Python's half says of a wait: NotImplemented if it is none of its children's.
 Owned Ask(std::size_t wait, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-  PyObject* handler = HandlerOf(kWait);
-  if (handler == nullptr) return Owned::NewRef(Py_NotImplemented);
+  const Owned handler = HandlerOf(kWait);
+  if (!handler) return Owned::NewRef(Py_NotImplemented);
   const Owned name(PyUnicode_FromString(kWaits[wait]));
   if (!name) return Owned();
   const Py_ssize_t all = count + (names != nullptr ? PyTuple_GET_SIZE(names) : 0);
   std::vector<PyObject*> values = {name.get()};
   std::copy_n(arguments, all, std::back_inserter(values));
-  return Owned(
-      PyObject_Vectorcall(handler, values.data(), static_cast<std::size_t>(count) + 1, names));
+  return Owned(PyObject_Vectorcall(handler.get(), values.data(),
+                                   static_cast<std::size_t>(count) + 1, names));
 }
 
 // One overload for each calling convention: METH_NOARGS, METH_FASTCALL, and that with keywords.
@@ -160,6 +160,22 @@ std::vector<int> OpenDescriptors() {
   return descriptors;
 }
 
+void ToggleCloseOnExec(int descriptor) {
+  const int flags = fcntl(descriptor, F_GETFD);
+  if (flags >= 0) fcntl(descriptor, F_SETFD, flags ^ FD_CLOEXEC);
+}
+
+// Null with an exception set.
+Owned ListOf(const std::vector<int>& numbers) {
+  Owned list(PyList_New(static_cast<Py_ssize_t>(numbers.size())));
+  for (std::size_t i = 0; list && i < numbers.size(); ++i) {
+    PyObject* number = PyLong_FromLong(numbers[i]);
+    if (number == nullptr) return Owned();
+    PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), number);
+  }
+  return list;
+}
+
 // (descriptors to inherit, whether no others are): sets their close-on-exec flags for the child
 // that is started next. Returns the descriptors it changed.
 PyObject* ShieldDescriptors(PyObject*, PyObject* arguments) {
@@ -183,12 +199,8 @@ PyObject* ShieldDescriptors(PyObject*, PyObject* arguments) {
     const bool is_kept = std::find(kept.begin(), kept.end(), descriptor) != kept.end();
     if (descriptor > 2 && !is_kept) set(descriptor, false);
   }
-  Owned list(PyList_New(static_cast<Py_ssize_t>(changed.size())));
-  for (std::size_t i = 0; list && i < changed.size(); ++i) {
-    PyObject* number = PyLong_FromLong(changed[i]);
-    if (number == nullptr) return nullptr;
-    PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), number);
-  }
+  Owned list = ListOf(changed);
+  if (!list) std::for_each(changed.begin(), changed.end(), ToggleCloseOnExec);
   return list.release();
 }
 
@@ -200,8 +212,7 @@ PyObject* UnshieldDescriptors(PyObject*, PyObject* list) {
     const int descriptor =
         static_cast<int>(PyLong_AsLong(PySequence_Fast_GET_ITEM(sequence.get(), i)));
     if (PyErr_Occurred() != nullptr) return nullptr;
-    const int flags = fcntl(descriptor, F_GETFD);
-    if (flags >= 0) fcntl(descriptor, F_SETFD, flags ^ FD_CLOEXEC);
+    ToggleCloseOnExec(descriptor);
   }
   Py_RETURN_NONE;
 }
@@ -228,16 +239,16 @@ bool GuardWaits() {
   return ReplaceBuiltin("posix", InitPosix, &original_init) && original_init != nullptr;
 }
 
-PyObject* ForkExecHandler() { return HandlerOf(kForkExec); }
+Owned ForkExecHandler() { return HandlerOf(kForkExec); }
 
 void ChildExited(const interp::Gil& gil, int pid, int status) {
-  PyObject* handler = HandlerOf(kExited);
-  if (handler != nullptr) Report(gil, Owned(PyObject_CallFunction(handler, "ii", pid, status)));
+  const Owned handler = HandlerOf(kExited);
+  if (handler) Report(gil, Owned(PyObject_CallFunction(handler.get(), "ii", pid, status)));
 }
 
 void OrphanChildren(const interp::Gil& gil) {
-  PyObject* handler = HandlerOf(kOrphaned);
-  if (handler != nullptr) Report(gil, Owned(PyObject_CallNoArgs(handler)));
+  const Owned handler = HandlerOf(kOrphaned);
+  if (handler) Report(gil, Owned(PyObject_CallNoArgs(handler.get())));
 }
 
 bool AddChildrenToModule(const interp::Gil&, PyObject* module) {

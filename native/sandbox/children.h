@@ -4,6 +4,7 @@
 #pragma once
 
 #include "interp/gil.h"
+#include "interp/ref.h"
 
 struct _object;
 
@@ -13,9 +14,9 @@ namespace coloop::sandbox {
 // out of memory.
 [[nodiscard]] bool GuardWaits();
 
-// What stands for _posixsubprocess.fork_exec in this interpreter; borrowed. Null without one, and
-// then without an exception.
-[[nodiscard]] _object* ForkExecHandler();
+// What stands for _posixsubprocess.fork_exec in this interpreter. Null without one, and then
+// without an exception.
+[[nodiscard]] interp::Owned ForkExecHandler();
 
 // libuv has waited for this child: its status is that of waitpid(2). Any thread.
 void ChildExited(const interp::Gil& gil, int pid, int status);

@@ -63,9 +63,9 @@ PyObject* ForkExec(PyObject* module, PyObject* arguments, PyObject* keywords) {
     return Refuse(IdOf("_posixsubprocess.fork_exec"));
   }
   if (RoutesChildren()) {
-    PyObject* handler = ForkExecHandler();
-    if (handler == nullptr) return Refuse(IdOf("_posixsubprocess.fork_exec"));
-    return PyObject_Call(handler, arguments, keywords);
+    const Owned handler = ForkExecHandler();
+    if (!handler) return Refuse(IdOf("_posixsubprocess.fork_exec"));
+    return PyObject_Call(handler.get(), arguments, keywords);
   }
   State& state = StateOf(module);
   if (state.fork_exec == nullptr) {
