@@ -133,8 +133,7 @@ Result<void> StartProcess(const StartOptions& options) {
                          "this process runs " + process_executable + "; it cannot become " +
                              options.interpreter.executable + " as well"};
     }
-    if (options.own_interpreter) return sandbox::CheckOwn(options.sandbox);
-    return sandbox::CheckInstalled(options.sandbox);
+    return options.own_interpreter ? Result<void>() : sandbox::CheckInstalled(options.sandbox);
   }
   if (!options.main_thread) {
     return base::Error{"ERR_COLOOP_WORKER_FIRST",
@@ -330,6 +329,9 @@ napi_value Start(napi_env env, napi_callback_info info) {
   data.thread_number = options.thread_number;
   const Result<void> process = StartProcess(options);
   if (!process.ok()) return Throw(env, data, process.error());
+  Result<sandbox::OwnChoice> own = sandbox::OwnChoice();
+  if (options.own_interpreter) own = sandbox::ParseOwn(options.sandbox);
+  if (!own.ok()) return Throw(env, data, own.error());
   const sandbox::StartScope scope;
   Result<Attachment> attached =
       data.main_thread ? Result<Attachment>(Attachment{}) : AttachWorker(options);
@@ -342,7 +344,7 @@ napi_value Start(napi_env env, napi_callback_info info) {
   if (is_new && !interp::NoteStarted(entry.gil())) return entry.Fail();
   const Owned bridge = interp::Import(entry.gil(), "_erlang_impl._bridge");
   sandbox::Seal(entry.gil());
-  if (entered) sandbox::SetOwn(options.sandbox);
+  if (entered) sandbox::SetOwn(std::move(own.value()));
   napi_value proxy = bridge ? entry.exporter().Proxy(bridge.get()) : nullptr;
   return proxy != nullptr ? proxy : entry.Fail();
 }

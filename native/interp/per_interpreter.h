@@ -77,6 +77,11 @@ class PerInterpreter {
     return reinterpret_cast<T*>(reinterpret_cast<char*>(&interpreter) + offset_);
   }
   [[nodiscard]] T* operator->() const { return In(CurrentInterpreter()); }
+  // Null where there may be no interpreter of ours, and is none.
+  [[nodiscard]] T* Known() const {
+    InterpreterHead* interpreter = KnownInterpreter();
+    return interpreter != nullptr ? In(*interpreter) : nullptr;
+  }
   [[nodiscard]] T& operator*() const { return *operator->(); }
 
  private:

@@ -9,7 +9,6 @@
 
 #include <dlfcn.h>
 
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>

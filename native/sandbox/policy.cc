@@ -91,9 +91,7 @@ std::atomic<bool> some_have_own{false};
 
 // Null where there is none.
 const Own* OwnPolicy() {
-  if (!some_have_own.load(std::memory_order_relaxed)) return nullptr;
-  interp::InterpreterHead* interpreter = interp::KnownInterpreter();
-  return interpreter != nullptr ? own.In(*interpreter) : nullptr;
+  return some_have_own.load(std::memory_order_relaxed) ? own.Known() : nullptr;
 }
 
 bool DeniedForAll(EventId event) {
@@ -289,7 +287,7 @@ base::Result<void> TightenPolicy(const Options& options) {
   return {};
 }
 
-base::Result<void> CheckOwn(const Options& options) {
+base::Result<OwnChoice> ParseOwn(const Options& options) {
   if (!options.allow.empty() || !options.watch.empty()) {
     return base::Error{"ERR_COLOOP_POLICY",
                        "the sandbox of a Worker's own interpreter takes `preset`, `deny` and "
@@ -299,18 +297,24 @@ base::Result<void> CheckOwn(const Options& options) {
   if (!deny.ok()) return deny.error();
   base::Result<OwnedRuleLayer> rules = ParseRules(options.rules);
   if (!rules.ok()) return rules.error();
-  return {};
-}
-
-void SetOwn(const Options& options) {
-  const Selection denied = Select(options.deny).value();
-  SetOwnRules(std::move(ParseRules(options.rules).value()));
-  own->options = options;
+  OwnChoice choice{options, {}, std::move(rules.value())};
+  const Selection& denied = deny.value();
   for (std::size_t i = 0; i < kCount; ++i) {
     const bool strict = options.strict && kEvents[i].strict == Verdict::kDeny;
-    own->denied[i] = strict || denied.by_name[i] || denied.by_group[i];
+    if (strict || denied.by_name[i] || denied.by_group[i]) {
+      choice.denied.push_back(static_cast<EventId>(i));
+    }
   }
-  if (!Same(options, Options{})) some_have_own.store(true);
+  return choice;
+}
+
+void SetOwn(OwnChoice choice) {
+  const bool any = !choice.denied.empty() || choice.rules != nullptr;
+  SetOwnRules(std::move(choice.rules));
+  own->denied.fill(false);
+  for (const EventId event : choice.denied) own->denied[event] = true;
+  own->options = std::move(choice.options);
+  if (any) some_have_own.store(true);
 }
 
 base::Result<void> CheckSameOwn(const Options& options) {

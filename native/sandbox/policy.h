@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "sandbox/events.h"
+#include "sandbox/rules.h"
 
 namespace coloop::sandbox {
 
@@ -51,11 +52,17 @@ void SealPolicy();
 // Denies more, at once; nothing undoes it. Any thread. An unknown name changes nothing at all.
 [[nodiscard]] base::Result<void> TightenPolicy(const Options& options);
 
-// For the calling thread's interpreter, which is a Worker's own. The options may only deny.
-[[nodiscard]] base::Result<void> CheckOwn(const Options& options);
-// Options that CheckOwn lets pass, in place of what the Worker before had: before user code, while
-// no other thread runs in the interpreter.
-void SetOwn(const Options& options);
+// A policy for a Worker's own interpreter.
+struct OwnChoice {
+  Options options;
+  std::vector<EventId> denied;
+  OwnedRuleLayer rules;
+};
+// The options may only deny.
+[[nodiscard]] base::Result<OwnChoice> ParseOwn(const Options& options);
+// For the calling thread's interpreter, in place of what the Worker before had: before user code,
+// while no other thread runs in the interpreter.
+void SetOwn(OwnChoice choice);
 // An error unless the options are empty or those of SetOwn.
 [[nodiscard]] base::Result<void> CheckSameOwn(const Options& options);
 

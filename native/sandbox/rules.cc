@@ -75,8 +75,8 @@ std::atomic<bool> some_have_own{false};
 
 const RuleLayer* OwnLayer() {
   if (!some_have_own.load(std::memory_order_relaxed)) return nullptr;
-  interp::InterpreterHead* interpreter = interp::KnownInterpreter();
-  return interpreter != nullptr ? own_rules.In(*interpreter)->layer : nullptr;
+  const OwnRules* rules = own_rules.Known();
+  return rules != nullptr ? rules->layer : nullptr;
 }
 
 bool IsHostRule(Rule rule) { return rule == Rule::kConnect || rule == Rule::kBind; }
