@@ -118,7 +118,7 @@ class Loop {
   bool stopping = false;
   bool closed = true;
   bool debug = false;
-  bool starting_task = false;  // RunAwaitable is in the first step of a Task that starts at once
+  bool starting_task = false;   // RunAwaitable is in the first step of a Task that starts at once
   std::uint64_t thread_id = 0;  // 0: not running
 
   interp::Owned future_keywords;  // what create_future() makes a Future with, once it did

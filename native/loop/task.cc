@@ -151,6 +151,7 @@ Owned RunAwaitable(const interp::Gil& gil, PyObject* loop, PyObject* awaitable, 
     const RunningLoop running(gil, loop);
     interp::Run run;
     if (interp::Lane* lane = interp::CurrentLane(); lane != nullptr) run.BeginFirstStep(*lane);
+    const Owned kept = Owned::NewRef(loop);  // the Task's first step may close it
     bool& starting = Loop::From(gil, loop)->starting_task;
     const bool before = std::exchange(starting, true);
     future = MakeTask(loop, awaitable, context, true);
