@@ -35,6 +35,15 @@ async function runPrograms(folder, python, { launcher, env }) {
   return counts;
 }
 
+/** Why tests were skipped, and how many for each reason. */
+function printSkips(output) {
+  const reasons = new Map();
+  for (const [, , reason] of output.matchAll(/ skipped (['"])(.*)\1$/gm)) {
+    reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+  }
+  for (const [reason, count] of reasons) console.log(`[coloop] ${count} skipped: ${reason}`);
+}
+
 async function runUnittest(folder, python, { launcher, env }) {
   const program = path.join(folder, "coloop_python");
   const suite = path.join(root, "test", "python");
@@ -43,7 +52,7 @@ async function runUnittest(folder, python, { launcher, env }) {
     return oneFailed;
   }
   const result = await timed("unittest", () =>
-    launch(launcher, program, ["-m", "unittest", "discover", "-s", suite, "-t", suite], {
+    launch(launcher, program, ["-m", "unittest", "discover", "-v", "-s", suite, "-t", suite], {
       ...env,
       COLOOP_PYTHON: python.executable,
       PYTHONPATH: path.join(root, "python"),
@@ -51,6 +60,7 @@ async function runUnittest(folder, python, { launcher, env }) {
     }),
   );
   if (result.code !== 0) process.stdout.write(result.stdout + result.stderr);
+  else printSkips(result.stderr);
   if (result.signal) console.log(`[coloop] unittest was ended by ${result.signal}`);
   return ofUnittest(result.stderr + result.stdout, result.code);
 }
