@@ -42,17 +42,8 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         if loop._hosted:
             loop._ref()
 
-    def _start(
-        self,
-        args: Any,
-        shell: bool,
-        stdin: Any,
-        stdout: Any,
-        stderr: Any,
-        bufsize: int,
-        **kwargs: Any,
-    ) -> None:
-        self._proc = kwargs["process"]
+    def _start(self, *_args: Any, process: Any, **_kwargs: Any) -> None:
+        self._proc = process
 
     async def _connect_pipes(self, waiter: asyncio.Future[None] | None) -> None:
         inherited: Any = super()
