@@ -89,6 +89,7 @@ void NodeHost::EndBatch() {
 }
 
 void NodeHost::Wake() {
+  Ask();
   {
     const std::lock_guard<std::mutex> lock(wake_mutex_);
     if (wake_ != nullptr) uv_async_send(wake_);
@@ -104,6 +105,7 @@ void NodeHost::OnWake(uv_async_t* handle) {
 }
 
 void NodeHost::Serve() {
+  BeginToServe();
   data_.js_host->ServeCalls();
   const interp::GilAcquire acquire;
   if (!acquire.ok()) return;

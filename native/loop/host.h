@@ -1,6 +1,8 @@
 // What a loop asks of whoever drives it.
 #pragma once
 
+#include <atomic>
+
 struct uv_loop_s;
 
 namespace coloop::interp {
@@ -35,6 +37,16 @@ class ThreadService {
 
   // On its own thread, GIL not held.
   virtual void Serve() = 0;
+  // Something was handed over since it last began to serve. Any thread.
+  [[nodiscard]] bool is_asked() const { return asked_.load(); }
+
+ protected:
+  // Whoever hands over does so first, then asks, then wakes the thread.
+  void Ask() { asked_.store(true); }
+  void BeginToServe() { asked_.store(false); }
+
+ private:
+  std::atomic<bool> asked_{false};
 };
 
 // The service of the calling thread, or null. An owned loop that runs on this thread serves it.

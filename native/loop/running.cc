@@ -141,10 +141,10 @@ ServedThread::ServedThread(Loop& loop) : loop_(loop), service_(current_service) 
   const std::lock_guard<std::mutex> lock(owned_mutex);
   running_loops.emplace_back(PyThread_get_thread_ident(), &loop);
   if (service_ == nullptr) return;
-  Loop*& entry = OwnedLoops()[current_service];
+  Loop*& entry = OwnedLoops()[service_];
   previous_ = entry;
   entry = &loop;
-  loop.Wake();  // what was handed over before this loop ran
+  if (service_->is_asked()) loop.Wake();  // before this loop ran
 }
 
 ServedThread::~ServedThread() {
@@ -153,18 +153,17 @@ ServedThread::~ServedThread() {
                                 [this](const auto& each) { return each.second == &loop_; });
   running_loops.erase(std::next(own).base());
   if (service_ == nullptr) return;
-  auto* service = static_cast<ThreadService*>(service_);
   if (previous_ == nullptr) {
-    OwnedLoops().erase(service);
+    OwnedLoops().erase(service_);
   } else {
-    OwnedLoops()[service] = previous_;
+    OwnedLoops()[service_] = previous_;
   }
 }
 
 void ServedThread::Serve(const interp::Gil& gil) const {
-  if (service_ == nullptr) return;
+  if (service_ == nullptr || !service_->is_asked()) return;
   const interp::GilRelease release(gil);
-  static_cast<ThreadService*>(service_)->Serve();
+  service_->Serve();
 }
 
 bool ReportFailure(const interp::Gil& gil, PyObject* loop, PyObject* handle) {

@@ -10,6 +10,7 @@
 namespace coloop::loop {
 
 class Loop;
+class ThreadService;
 
 // Looks asyncio's functions up. False with an exception set.
 [[nodiscard]] bool InitRunning(const interp::Gil& gil);
@@ -43,7 +44,7 @@ class ServedThread {
  private:
   Loop& loop_;
   Loop* previous_ = nullptr;
-  void* service_ = nullptr;
+  ThreadService* service_;
 };
 
 // Hands the pending exception of a callback to the loop's exception handler. False when that raised
