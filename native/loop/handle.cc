@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "interp/gil.h"
@@ -92,7 +93,7 @@ Owned New(const interp::Gil& gil, HandleKind& kind, Loop& loop, PyObject* callba
   }
   if (count > kInlineArgs) return handle;
   for (std::size_t i = 0; i < count; ++i) extra.args[i] = Owned::NewRef(args[i]).release();
-  extra.count = count;
+  extra.count = static_cast<std::uint8_t>(count);
   return handle;
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include "interp/per_interpreter.h"
 
@@ -29,10 +30,10 @@ struct HandleExtra {
   Loop* native;
   _object* owner;                          // whose `native` is, as long as the slot `_loop` has it
   std::array<_object*, kInlineArgs> args;  // unless the slot `_args` is set
-  std::size_t count;
-  bool shares_context;  // the one in the slot `_context` is not to be entered
-  double when;          // of a timer
-  bool scheduled;       // of a timer: the heap has it
+  double when;                             // of a timer
+  std::uint8_t count;                      // of `args`
+  bool shares_context;                     // the one in the slot `_context` is not to be entered
+  bool scheduled;                          // of a timer: the heap has it
 };
 
 // One of our two types.
