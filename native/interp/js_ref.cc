@@ -13,6 +13,7 @@
 #include "base/counters.h"
 #include "base/host.h"
 #include "interp/gil.h"
+#include "interp/method.h"
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
 
@@ -109,8 +110,8 @@ PyObject* JsRefAlive(PyObject* self, void*) {
 }
 
 PyMethodDef js_ref_methods[] = {
-    {"_perform", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(JsRefPerform)),
-     METH_FASTCALL, "Performs an operation of the JavaScript side's table on the value."},
+    {"_perform", AsMethod(JsRefPerform), METH_FASTCALL,
+     "Performs an operation of the JavaScript side's table on the value."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -8,6 +8,7 @@
 
 #include "interp/error.h"
 #include "interp/gil.h"
+#include "interp/method.h"
 #include "interp/ref.h"
 #include "io/datagram.h"
 #include "loop/loop.h"
@@ -181,8 +182,7 @@ PyObject* GetWriteBufferSize(PyObject* self, PyObject*) {
 }
 
 PyMethodDef methods[] = {
-    {"sendto", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(SendTo)),
-     METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {"sendto", interp::AsMethod(SendTo), METH_FASTCALL | METH_KEYWORDS, nullptr},
     {"close", Call<&Datagram::Close>, METH_NOARGS, nullptr},
     {"abort", Abort, METH_NOARGS, nullptr},
     {"is_closing", IsClosing, METH_NOARGS, nullptr},

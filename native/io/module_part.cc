@@ -11,6 +11,7 @@
 #include "io/resolver.h"
 #include "io/socket_functions.h"
 #include "io/span.h"
+#include "io/stream_reader.h"
 #include "io/stream_type.h"
 #include "io/tls_type.h"
 
@@ -48,6 +49,18 @@ bool InitNames(const interp::Gil&) {
       {&names.fileno, "fileno"},
       {&names.sendto, "sendto"},
       {&names.fail_empty_waiter, "_fail_empty_waiter"},
+      {&names.throw_method, "throw"},
+      {&names.feed_data, "feed_data"},
+      {&names.cancelled, "cancelled"},
+      {&names.buffer, "_buffer"},
+      {&names.eof, "_eof"},
+      {&names.waiter, "_waiter"},
+      {&names.exception_field, "_exception"},
+      {&names.transport, "_transport"},
+      {&names.paused, "_paused"},
+      {&names.limit, "_limit"},
+      {&names.loop, "_loop"},
+      {&names.stream_reader_wr, "_stream_reader_wr"},
   };
   for (const auto& each : all) {
     *each.name = PyUnicode_InternFromString(each.text);
@@ -60,8 +73,8 @@ bool InitNames(const interp::Gil&) {
 const MethodNames& Names() { return *method_names; }
 
 bool AddToModule(const interp::Gil& gil, PyObject* module) {
-  return InitNames(gil) && InitSpan(gil) && AddStreamType(gil, module) && AddTlsType(gil, module) &&
-         AddPipeTypes(gil, module) && AddAcceptorType(gil, module) &&
+  return InitNames(gil) && InitSpan(gil) && InitStreamReader(gil) && AddStreamType(gil, module) &&
+         AddTlsType(gil, module) && AddPipeTypes(gil, module) && AddAcceptorType(gil, module) &&
          AddDatagramType(gil, module) && AddSocketFunctions(gil, module) &&
          AddResolver(gil, module);
 }

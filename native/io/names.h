@@ -1,4 +1,4 @@
-// Interned names of the methods that transports call.
+// Interned names of what native code calls and reads.
 #pragma once
 
 struct _object;
@@ -32,6 +32,20 @@ struct MethodNames {
   _object* fileno;
   _object* sendto;
   _object* fail_empty_waiter;
+  _object* throw_method;
+  _object* feed_data;
+  _object* cancelled;
+  // Attributes of a StreamReader
+  _object* buffer;
+  _object* eof;
+  _object* waiter;
+  _object* exception_field;
+  _object* transport;
+  _object* paused;
+  _object* limit;
+  _object* loop;
+  // and of its protocol
+  _object* stream_reader_wr;
   _object* minus_one;  // what get_buffer is called with
 };
 

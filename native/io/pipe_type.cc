@@ -11,6 +11,7 @@
 #include "interp/ref.h"
 #include "io/stream.h"
 #include "io/stream_object.h"
+#include "io/stream_reader.h"
 
 namespace coloop::io {
 
@@ -81,10 +82,10 @@ int InitPipe(PyObject* self, PyObject* args, PyObject* kwargs, bool writes) {
   Stream* stream = NewStream(self, pipe.loop, pipe.fd, medium);
   if (stream == nullptr) return -1;
   stream->socket = Owned::NewRef(pipe.file);
+  const Gil gil = Gil::FromPython();
+  if (!UseNativeReader(gil, pipe.protocol)) return -1;
   stream->SetProtocol(pipe.protocol, false, nullptr);
-  const bool started =
-      stream->Start(Gil::FromPython(), pipe.waiter == Py_None ? nullptr : pipe.waiter);
-  return started ? 0 : -1;
+  return stream->Start(gil, pipe.waiter == Py_None ? nullptr : pipe.waiter) ? 0 : -1;
 }
 
 int InitReader(PyObject* self, PyObject* args, PyObject* kwargs) {
@@ -97,7 +98,7 @@ int InitWriter(PyObject* self, PyObject* args, PyObject* kwargs) {
 
 PyObject* SetProtocol(PyObject* self, PyObject* protocol) {
   Stream* stream = GetStream(self);
-  if (stream == nullptr) return nullptr;
+  if (stream == nullptr || !UseNativeReader(Gil::FromPython(), protocol)) return nullptr;
   stream->SetProtocol(protocol, false, nullptr);
   Py_RETURN_NONE;
 }

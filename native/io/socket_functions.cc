@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "interp/gil.h"
+#include "interp/method.h"
 #include "interp/ref.h"
 #include "io/address.h"
 #include "io/socket_channel.h"
@@ -116,8 +117,7 @@ PyObject* SockForget(PyObject*, PyObject* const* args, Py_ssize_t count) {
 using Function = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
 
 PyMethodDef Method(const char* name, Function function, const char* text) {
-  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function)),
-          METH_FASTCALL, text};
+  return {name, interp::AsMethod(function), METH_FASTCALL, text};
 }
 
 PyMethodDef functions[] = {

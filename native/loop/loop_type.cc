@@ -9,6 +9,7 @@
 
 #include "interp/error.h"
 #include "interp/gil.h"
+#include "interp/method.h"
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "loop/channel.h"
@@ -20,6 +21,7 @@
 
 namespace coloop::loop {
 
+using interp::AsMethod;
 using interp::Gil;
 using interp::Owned;
 
@@ -315,11 +317,6 @@ PyObject* Unref(PyObject* self, PyObject*) {
   }
   Get(self).Unref();
   Py_RETURN_NONE;
-}
-
-template <typename Function>
-PyCFunction AsMethod(Function function) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 
 PyMethodDef methods[] = {

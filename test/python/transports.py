@@ -70,3 +70,18 @@ class Bounded:
 
     def run_bounded(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(asyncio.wait_for(coroutine, 10))
+
+
+class StreamPairs(Bounded):
+    """A stream with the other end as a plain socket."""
+
+    async def connect(self, **options: Any) -> tuple[Any, Any, socket.socket]:
+        ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=ours, **options)
+        theirs.setblocking(False)
+        return reader, writer, theirs
+
+    async def end(self, writer: Any, theirs: socket.socket) -> None:
+        writer.close()
+        await writer.wait_closed()
+        theirs.close()
