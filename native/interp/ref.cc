@@ -7,5 +7,6 @@ namespace coloop::interp {
 
 void IncRef(PyObject* object) { Py_INCREF(object); }
 void DecRef(PyObject* object) { Py_DECREF(object); }
+bool IsShared(PyObject* object) { return Py_REFCNT(object) > 1; }
 
 }  // namespace coloop::interp

@@ -10,6 +10,8 @@ namespace coloop::interp {
 
 void IncRef(_object* object);
 void DecRef(_object* object);
+// Somebody else has a reference, too: dropping one runs nothing.
+[[nodiscard]] bool IsShared(_object* object);
 
 class Owned;
 

@@ -38,12 +38,16 @@ void TimerHeap::Cancelled(_object* handle, Dead dead) {
 
 // By what the handles say: the count may be wrong, since anybody can write their fields.
 void TimerHeap::Purge(_object* handle, Dead dead) {
-  std::vector<Entry> dropped;
-  dropped.reserve(std::min(cancelled_, entries_.size()));
+  std::vector<interp::Owned> last;  // references
   auto kept = entries_.begin();
   for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
     if (entry->handle.get() == handle || dead(entry->handle.get())) {
-      dropped.push_back(std::move(*entry));
+      // While it is in the cache, if that is all.
+      if (interp::IsShared(entry->handle.get())) {
+        entry->handle.reset();
+      } else {
+        last.push_back(std::move(entry->handle));
+      }
     } else {
       if (kept != entry) *kept = std::move(*entry);
       ++kept;
@@ -53,7 +57,7 @@ void TimerHeap::Purge(_object* handle, Dead dead) {
   std::make_heap(entries_.begin(), entries_.end(), Later());
   cancelled_ = 0;
   Count();
-  dropped.clear();  // when the heap is whole again: a drop may run Python
+  last.clear();  // when the heap is whole again: a drop may run Python
 }
 
 void TimerHeap::Clear() {
