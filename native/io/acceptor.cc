@@ -11,6 +11,7 @@
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "io/address.h"
+#include "io/context_scope.h"
 #include "io/stream_type.h"
 #include "loop/channel.h"
 #include "loop/loop.h"
@@ -22,7 +23,8 @@ using interp::Owned;
 
 namespace {
 
-// Serves a listening socket: as asyncio's _accept_connection, without a Task for each connection.
+// Serves a listening socket: as asyncio's _accept_connection, without a Task for each connection,
+// but with a context for each, which is a copy of the one that the serving began in.
 class Acceptor final : public loop::Channel {
  public:
   Acceptor(PyObject* self, PyObject* loop_object, loop::Loop& native, int descriptor)
@@ -44,10 +46,12 @@ class Acceptor final : public loop::Channel {
   Owned factory;
   Owned transport_class;
   Owned server;
+  Owned context;
   long backlog = 100;
 
  private:
   [[nodiscard]] bool AcceptFailed(const Gil& gil, int error);
+  [[nodiscard]] bool Accepted(const Gil& gil, int accepted, const Address& peer);
   [[nodiscard]] bool Connect(const Gil& gil, int accepted, const Address& peer);
 
   loop::Loop& loop_;
@@ -62,10 +66,18 @@ bool Acceptor::Run(const Gil& gil) {
                                  SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted < 0) return AcceptFailed(gil, errno);
     peer.length = length;
-    if (!Connect(gil, accepted, peer)) return false;
+    if (!Accepted(gil, accepted, peer)) return false;
   }
   loop_.Queue(*this);  // there may be more; others have their turn first
   return true;
+}
+
+bool Acceptor::Accepted(const Gil& gil, int accepted, const Address& peer) {
+  const Owned own(PyContext_Copy(context.get()));
+  const ContextScope scope(own);
+  if (own && scope.Enter()) return scope.Exit(gil, Connect(gil, accepted, peer));
+  close(accepted);
+  return false;
 }
 
 bool Acceptor::AcceptFailed(const Gil& gil, int error) {
@@ -77,9 +89,11 @@ bool Acceptor::AcceptFailed(const Gil& gil, int error) {
   errno = error;
   PyErr_SetFromErrno(PyExc_OSError);
   const Owned exception = interp::TakeException(gil);
+  const ContextScope scope(context);
+  if (!scope.Enter()) return false;
   const Owned told(
       PyObject_CallMethod(loop_object.get(), "_accept_failed", "OO", object(), exception.get()));
-  return static_cast<bool>(told);
+  return scope.Exit(gil, static_cast<bool>(told));
 }
 
 bool Acceptor::Connect(const Gil& gil, int accepted, const Address& peer) {
@@ -135,13 +149,15 @@ PyObject* New(PyTypeObject* type, PyObject* args, PyObject*) {
     return PyErr_Format(PyExc_TypeError, "a subclass of Stream is required, not %R",
                         transport_class);
   }
-  Owned self(type->tp_alloc(type, 0));
+  Owned context(PyContext_CopyCurrent());
+  Owned self(context ? type->tp_alloc(type, 0) : nullptr);
   if (!self) return nullptr;
   auto* acceptor = new Acceptor(self.get(), loop, *native, fd);
   reinterpret_cast<AcceptorObject*>(self.get())->acceptor = acceptor;
   acceptor->factory = Owned::NewRef(factory);
   acceptor->transport_class = Owned::NewRef(transport_class);
   acceptor->server = Owned::NewRef(server);
+  acceptor->context = std::move(context);
   acceptor->backlog = backlog > 0 ? backlog : 1;
   if (acceptor->Start()) return self.release();
   acceptor->fd = -1;
@@ -174,6 +190,7 @@ int Traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(acceptor->factory.get());
   Py_VISIT(acceptor->transport_class.get());
   Py_VISIT(acceptor->server.get());
+  Py_VISIT(acceptor->context.get());
   return 0;
 }
 
@@ -182,6 +199,7 @@ int Clear(PyObject* self) {
   if (acceptor == nullptr || acceptor->fd >= 0) return 0;  // what serves is no garbage
   acceptor->factory.reset();
   acceptor->server.reset();
+  acceptor->context.reset();
   return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "interp/ref.h"
 #include "io/address.h"
 #include "io/address_cache.h"
+#include "io/context_scope.h"
 #include "io/names.h"
 #include "io/transport.h"
 #include "loop/channel.h"
@@ -38,24 +39,6 @@ char* BatchScratch(std::size_t slots) {
   thread_local const std::unique_ptr<char[]> scratch(new char[slots * kSlot]);
   return scratch.get();
 }
-
-class ContextScope {
- public:
-  explicit ContextScope(const Owned& context) : context_(Owned::NewRef(context.get())) {}
-
-  [[nodiscard]] bool Enter() const { return PyContext_Enter(context_.get()) == 0; }
-  // `done` of what ran in it, with the exception set if that is false.
-  [[nodiscard]] bool Exit(const Gil& gil, bool done) const {
-    if (done) return PyContext_Exit(context_.get()) == 0;
-    const Owned exception = interp::TakeException(gil);
-    if (PyContext_Exit(context_.get()) != 0) PyErr_Clear();
-    interp::RaiseException(gil, exception.get());
-    return false;
-  }
-
- private:
-  Owned context_;
-};
 
 }  // namespace
 

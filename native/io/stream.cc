@@ -13,6 +13,7 @@
 #include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
+#include "io/context_scope.h"
 #include "io/names.h"
 #include "io/transport.h"
 #include "loop/channel.h"
@@ -100,15 +101,12 @@ void Stream::Note(unsigned events) {
 bool Stream::Run(const Gil& gil) {
   if (starting_) return Begin(gil);
   if (!protocol) return true;  // the garbage collector took it
-  if (PyContext_Enter(context_.get()) != 0) return false;
+  const ContextScope scope(context_);
+  if (!scope.Enter()) return false;
   bool done = true;
   if (readable_) done = writes_only() ? OnReaderGone(gil) : ReadReady(gil);
   if (done && std::exchange(writable_, false) && blocked_) done = WriteReady(gil);
-  if (done) return PyContext_Exit(context_.get()) == 0;
-  const Owned exception = interp::TakeException(gil);
-  if (PyContext_Exit(context_.get()) != 0) PyErr_Clear();
-  interp::RaiseException(gil, exception.get());
-  return false;
+  return scope.Exit(gil, done);
 }
 
 bool Stream::Flush(const Gil& gil) { return lost || SendPending(gil); }
