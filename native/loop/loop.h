@@ -73,6 +73,10 @@ class Loop {
   void TimerCancelled(_object* handle);
   void CallSoonThreadsafe(const interp::Gil& gil, interp::Owned handle);
   void Wake();
+  // An owned loop that waits, or is about to. GIL held.
+  void WakeIfWaiting() {
+    if (polling_) Wake();
+  }
   // Wakes it, and Python's own checks (an exception set for its thread) are made. GIL held.
   void Interrupt();
 

@@ -359,6 +359,14 @@ int SetFlag(PyObject* self, PyObject* value, void*) {
   return 0;
 }
 
+// stop(). On another thread than the loop's it is not for asyncio to say when it takes effect; here
+// it is at once.
+int SetStopping(PyObject* self, PyObject* value, void* closure) {
+  const int result = SetFlag<&Loop::stopping>(self, value, closure);
+  if (Get(self).stopping) Get(self).WakeIfWaiting();
+  return result;
+}
+
 // BaseEventLoop.__init__ says that the loop is not closed before there is a native half, which
 // alone can say so.
 int SetClosed(PyObject* self, PyObject* value, void* closure) {
@@ -388,7 +396,7 @@ PyObject* GetHosted(PyObject* self, void*) { return PyBool_FromLong(Get(self).ho
 
 // Data descriptors: they win over the instance's dict, so that inherited code writes native fields.
 PyGetSetDef getset[] = {
-    {"_stopping", GetFlag<&Loop::stopping>, SetFlag<&Loop::stopping>, nullptr, nullptr},
+    {"_stopping", GetFlag<&Loop::stopping>, SetStopping, nullptr, nullptr},
     {"_closed", GetFlag<&Loop::closed>, SetClosed, nullptr, nullptr},
     {"_debug", GetFlag<&Loop::debug>, SetFlag<&Loop::debug>, nullptr, nullptr},
     {"_starting_task", GetFlag<&Loop::starting_task>, nullptr, nullptr, nullptr},

@@ -329,6 +329,15 @@ class OurLoop(Mixin, LoopCase):
             self.addCleanup(asyncio.set_event_loop_policy, None)
         self.assertEqual(asyncio.run(kind()), "ErlangEventLoop")
 
+    def test_stop_on_another_thread_ends_a_loop_that_waits(self) -> None:
+        guard = threading.Timer(20, os._exit, [70])
+        guard.start()
+        stopping = threading.Timer(0.02, self.loop.stop)
+        stopping.start()
+        self.loop.run_forever()
+        stopping.join()
+        guard.cancel()
+
 
 class AsyncioLoop(Mixin, LoopCase):
     make = staticmethod(asyncio.SelectorEventLoop)
