@@ -3,6 +3,7 @@
 
 #include <Python.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -31,6 +32,10 @@ using interp::Owned;
 namespace {
 // Ready generations run until this much time has passed, then libuv has its turn.
 constexpr std::uint64_t kBatchNanoseconds = 50'000;
+// After how many generations a batch looks at the descriptors: while it looks often, and at most.
+constexpr unsigned kOftenLook = 2;
+constexpr unsigned kRarestLook = 256;
+constexpr unsigned kOftenLooks = 4;  // in vain, until the looks become rarer
 // One generation on a hosted loop, looked at after every so many callbacks.
 constexpr std::uint64_t kGenerationNanoseconds = 2'000'000;
 constexpr std::size_t kClockEvery = 8;
@@ -245,7 +250,10 @@ void Loop::CollectEvents() {
 
 // Everything that is due becomes ready: descriptors, timers.
 void Loop::CollectReady() {
-  if (poller_.has_events()) CollectEvents();
+  if (poller_.has_events()) {
+    LookOften();
+    CollectEvents();
+  }
   if (timers_.empty()) return;
   const double now = Now();
   while (!timers_.empty()) {
@@ -330,7 +338,21 @@ bool Loop::FlushAfter(const interp::Gil& gil, bool stays) {
   return false;
 }
 
+void Loop::LookOften() {
+  look_interval_ = kOftenLook;
+  vain_looks_ = 0;
+}
+
+// Between two generations of a batch. asyncio looks each time, and programs that wait for I/O by
+// some sleep(0) rely on that; where nothing comes, the looks become rare.
+void Loop::LookBetween() {
+  if (++vain_looks_ > kOftenLooks) look_interval_ = std::min(2 * look_interval_, kRarestLook);
+  poller_.Note();
+  CollectReady();
+}
+
 bool Loop::RunGenerations(const interp::Gil& gil) {
+  unsigned until_look = look_interval_;
   std::uint64_t start = 0;  // the clock is read only where there is more than a little to run
   std::uint64_t last_look = 0;
   for (int generation = 1;; ++generation) {
@@ -351,7 +373,12 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
       if (start == 0) start = now;
       if (now - start > kGenerationNanoseconds) return true;
     }
+    if (ready_.empty()) LookOften();
     if (ready_.empty() || (stopping && host_ == nullptr)) return true;
+    if (--until_look == 0) {
+      LookBetween();
+      until_look = look_interval_;
+    }
     if (generation == 1) continue;
     // The processor's count is cheaper than the clock, and says when it cannot be time yet.
     const std::uint64_t ticks = base::Ticks();

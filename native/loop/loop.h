@@ -136,6 +136,8 @@ class Loop {
   void CollectEvents();
   void CollectHandle(int fd, bool writer, _object* handle);
   bool RunGenerations(const interp::Gil& gil);
+  void LookBetween();
+  void LookOften();
   bool RunHandle(const interp::Gil& gil, _object* handle);
   bool RunChannel(const interp::Gil& gil, Channel& channel);
   bool FlushWritten(const interp::Gil& gil);
@@ -155,6 +157,8 @@ class Loop {
   _object* self_ = nullptr;  // borrowed
   LoopHost* host_ = nullptr;
   interp::Run* run_ = nullptr;  // a hosted loop's, while it drains
+  unsigned look_interval_ = 1;  // generations from one look at the descriptors to the next
+  unsigned vain_looks_ = 0;
   bool opened_ = false;
   UvHandles* handles_ = nullptr;  // hosted only; owned by libuv's close callbacks
   ReadyQueue ready_;

@@ -119,6 +119,29 @@ class Mixin(StreamPairs):
 
         self.run_bounded(main())
 
+    def test_a_few_turns_of_the_loop_bring_what_is_there(self: Any) -> None:
+        async def main() -> None:
+            reader, writer, theirs = await self.connect()
+            for _ in range(20):
+                theirs.send(b"x")
+                for _ in range(4):
+                    await asyncio.sleep(0)
+                self.assertEqual(reader._buffer, b"x")
+                await reader.read(1)
+            for _ in range(1000):  # nothing comes for long
+                await asyncio.sleep(0)
+            theirs.send(b"x")
+            for _ in range(300):
+                await asyncio.sleep(0)
+            self.assertEqual(reader._buffer, b"x")
+            fired = asyncio.ensure_future(asyncio.sleep(1e-6))
+            for _ in range(300):
+                await asyncio.sleep(0)
+            self.assertTrue(fired.done())
+            await self.end(writer, theirs)
+
+        self.run_bounded(main())
+
     # Several at once, and ends in the midst
 
     def test_only_one_may_wait(self: Any) -> None:
