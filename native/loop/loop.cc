@@ -20,6 +20,7 @@
 #include "loop/channel.h"
 #include "loop/context.h"
 #include "loop/handle.h"
+#include "loop/own_time.h"
 #include "loop/ready_queue.h"
 #include "loop/running.h"
 #include "loop/task.h"
@@ -48,6 +49,13 @@ constexpr std::uint64_t kFloodNanoseconds = 5'000;
 Loop::~Loop() = default;
 
 double Loop::Now() { return static_cast<double>(MonotonicNanoseconds()) * 1e-9; }
+
+double Loop::TimerNow(const interp::Gil& gil) {
+  if (!own_time_ || self_ == nullptr) return Now();
+  const double time = CallTime(gil, self_, Now() - time_offset_);
+  time_offset_ = Now() - time;
+  return time;
+}
 
 bool Loop::Open(_object* self, LoopHost* host) {
   self_ = self;
@@ -249,13 +257,13 @@ void Loop::CollectEvents() {
 }
 
 // Everything that is due becomes ready: descriptors, timers.
-void Loop::CollectReady() {
+void Loop::CollectReady(const interp::Gil& gil) {
   if (poller_.has_events()) {
     LookOften();
     CollectEvents();
   }
   if (timers_.empty()) return;
-  const double now = Now();
+  const double now = TimerNow(gil);
   while (!timers_.empty()) {
     const bool cancelled = IsCancelled(timers_.front());
     if (!cancelled && timers_.first() > now) break;
@@ -345,10 +353,10 @@ void Loop::LookOften() {
 
 // Between two generations of a batch. asyncio looks each time, and programs that wait for I/O by
 // some sleep(0) rely on that; where nothing comes, the looks become rare.
-void Loop::LookBetween() {
+void Loop::LookBetween(const interp::Gil& gil) {
   if (++vain_looks_ > kOftenLooks) look_interval_ = std::min(2 * look_interval_, kRarestLook);
   poller_.Note();
-  CollectReady();
+  CollectReady(gil);
 }
 
 bool Loop::RunGenerations(const interp::Gil& gil) {
@@ -375,8 +383,8 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
     }
     if (ready_.empty()) LookOften();
     if (ready_.empty() || (stopping && host_ == nullptr)) return true;
-    if (--until_look == 0) {
-      LookBetween();
+    if (--until_look == 0 || own_time_) {
+      LookBetween(gil);
       until_look = look_interval_;
     }
     if (generation == 1) continue;
@@ -391,7 +399,7 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
 }
 
 bool Loop::RunBatch(const interp::Gil& gil) {
-  CollectReady();
+  CollectReady(gil);
   if (ready_.empty()) return true;
   ++iterations_;
   const bool stays = RunGenerations(gil);
@@ -420,7 +428,7 @@ void Loop::ArmTimer() {
     armed_for_ = kNever;
     return;
   }
-  const double first = timers_.first();
+  const double first = timers_.first() + time_offset_;
   if (first == armed_for_ || (armed_for_ < first && armed_for_ > Now())) return;
   armed_for_ = first;
   if (first != kNever) poller_.SetTimer(first);

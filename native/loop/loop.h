@@ -114,6 +114,12 @@ class Loop {
 
   // Seconds of the monotonic clock, in nanosecond steps.
   [[nodiscard]] static double Now();
+  // What timers go by: that, or the program's own time().
+  [[nodiscard]] double TimerNow(const interp::Gil& gil);
+  void SetOwnTime(bool own) {
+    own_time_ = own;
+    time_offset_ = 0;
+  }
 
   int Traverse(int (*visit)(_object*, void*), void* argument) const;
   void Clear(const interp::Gil& gil);
@@ -132,11 +138,11 @@ class Loop {
 
   [[nodiscard]] UvHandles* EndWakes();
   [[nodiscard]] bool OnOwnThread() const { return std::this_thread::get_id() == thread_; }
-  void CollectReady();
+  void CollectReady(const interp::Gil& gil);
   void CollectEvents();
   void CollectHandle(int fd, bool writer, _object* handle);
   bool RunGenerations(const interp::Gil& gil);
-  void LookBetween();
+  void LookBetween(const interp::Gil& gil);
   void LookOften();
   bool RunHandle(const interp::Gil& gil, _object* handle);
   bool RunChannel(const interp::Gil& gil, Channel& channel);
@@ -171,6 +177,8 @@ class Loop {
   std::int64_t waits_ = 0;  // BeginWait without an EndWait
   bool draining_ = false;
   bool idle_ = false;
+  bool own_time_ = false;                 // time() is the program's
+  double time_offset_ = 0;                // of Now() to it, when it was last asked
   double armed_for_ = kNever;             // the time that the poller's timer was last set for
   std::thread::id thread_;                // the host's; an owned loop may move
   std::atomic<bool> stale_{false};        // another thread changed what libuv must be told of

@@ -16,6 +16,7 @@
 #include "loop/handle.h"
 #include "loop/host.h"
 #include "loop/loop.h"
+#include "loop/own_time.h"
 #include "loop/running.h"
 #include "loop/task.h"
 
@@ -151,7 +152,8 @@ PyObject* CallTimer(PyObject* self, PyObject* const* args, Py_ssize_t count, PyO
   const double value =
       PyLong_CheckExact(args[0]) ? PyLong_AsDouble(args[0]) : PyFloat_AsDouble(args[0]);
   if (value == -1.0 && PyErr_Occurred() != nullptr) return nullptr;
-  return ScheduleAt(self, relative ? Loop::Now() + value : value, args + 1, count - 1, context);
+  const double base = relative ? Get(self).TimerNow(Gil::FromPython()) : 0;
+  return ScheduleAt(self, base + value, args + 1, count - 1, context);
 }
 
 PyObject* CallLater(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
@@ -407,7 +409,9 @@ PyGetSetDef getset[] = {
 
 PyObject* New(PyTypeObject* type, PyObject*, PyObject*) {
   PyObject* self = type->tp_alloc(type, 0);
-  if (self != nullptr) reinterpret_cast<LoopObject*>(self)->loop = new Loop;
+  if (self == nullptr) return nullptr;
+  reinterpret_cast<LoopObject*>(self)->loop = new Loop;
+  FindOwnTime(self, Get(self), false);
   return self;
 }
 
@@ -440,6 +444,7 @@ PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(Dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(Traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(Clear)},
+    {Py_tp_setattro, reinterpret_cast<void*>(SetLoopAttribute)},
     {Py_tp_methods, methods},
     {Py_tp_getset, getset},
     {0, nullptr},
@@ -485,7 +490,8 @@ void CloseHosted(const Gil& gil, PyObject* object, void (*closed)(void*), void* 
 bool AddToModule(const Gil& gil, PyObject* module) {
   state->type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   state->context_name = PyUnicode_InternFromString("context");
-  return state->context_name != nullptr && state->type != nullptr && AddTaskTypes(gil) &&
+  return state->context_name != nullptr && state->type != nullptr &&
+         InitOwnTime(gil, reinterpret_cast<PyObject*>(state->type)) && AddTaskTypes(gil) &&
          PyModule_AddType(module, state->type) == 0 &&
          PyModule_AddFunctions(module, functions) == 0;
 }

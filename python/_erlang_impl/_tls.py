@@ -136,6 +136,11 @@ class SSLTransport(_coloop.Tls):
         return self
 
     @property
+    def _sslcontext(self) -> ssl.SSLContext:
+        context: ssl.SSLContext = self._info["sslcontext"]
+        return context
+
+    @property
     def _sslobj(self) -> ssl.SSLObject | None:
         return self._ssl_object
 

@@ -180,6 +180,7 @@ class Mixin(Bounded):
             transport = ours.transport
             ask = transport.get_extra_info
             self.assertIs(ask("sslcontext"), context)
+            self.assertIs(transport._ssl_protocol._sslcontext, context)
             self.assertIsInstance(ask("ssl_object"), ssl.SSLObject)
             self.assertEqual(ask("cipher"), ask("ssl_object").cipher())
             self.assertIsNone(ask("compression", "none"))

@@ -1,0 +1,57 @@
+#include "loop/own_time.h"
+
+#include <Python.h>
+
+#include "interp/error.h"
+#include "interp/gil.h"
+#include "interp/per_interpreter.h"
+#include "interp/ref.h"
+#include "loop/loop.h"
+
+namespace coloop::loop {
+
+using interp::Gil;
+using interp::Owned;
+
+namespace {
+
+struct TimeState {
+  PyObject* name = nullptr;
+  PyObject* ours = nullptr;  // the method
+};
+interp::PerInterpreter<TimeState> state;
+
+bool IsTime(PyObject* name) {
+  return name == state->name || PyUnicode_CompareWithASCIIString(name, "time") == 0;
+}
+
+}  // namespace
+
+bool InitOwnTime(const Gil&, PyObject* loop_type) {
+  state->name = PyUnicode_InternFromString("time");
+  state->ours = state->name != nullptr ? PyObject_GetAttr(loop_type, state->name) : nullptr;
+  return state->ours != nullptr;
+}
+
+void FindOwnTime(PyObject* object, Loop& loop, bool set) {
+  const Owned of_class(PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(object)), state->name));
+  if (!of_class) PyErr_Clear();
+  loop.SetOwnTime(set || of_class.get() != state->ours);
+}
+
+double CallTime(const Gil& gil, PyObject* object, double otherwise) {
+  const Owned time(PyObject_CallMethodNoArgs(object, state->name));
+  const double seconds = time ? PyFloat_AsDouble(time.get()) : -1.0;
+  if (PyErr_Occurred() == nullptr) return seconds;
+  interp::ReportUnraisable(gil, object);
+  return otherwise;
+}
+
+int SetLoopAttribute(PyObject* self, PyObject* name, PyObject* value) {
+  if (PyObject_GenericSetAttr(self, name, value) != 0) return -1;
+  Loop* loop = IsTime(name) ? Loop::From(Gil::FromPython(), self) : nullptr;
+  if (loop != nullptr) FindOwnTime(self, *loop, value != nullptr);
+  return 0;
+}
+
+}  // namespace coloop::loop
