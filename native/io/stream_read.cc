@@ -6,6 +6,7 @@
 #include "io/stream_read.h"
 
 #include <Python.h>
+#include <structmember.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -29,7 +30,8 @@ struct ReadObject {
   PyObject_HEAD PyObject* reader;
   PyObject* method;   // whom the waiter is for, in the text of an error
   PyObject* waiting;  // the waiter's iterator, while it waits
-  long limit;         // what read() was asked for; 0: only waits
+  PyObject* weak_references;
+  long limit;  // what read() was asked for; 0: only waits
   bool started;
   bool running;
   bool ended;
@@ -135,6 +137,8 @@ Owned TakeAtOnce(const Gil& gil, ReadObject& self) {
   if (exception.get() != Py_None) {
     if (PyExceptionInstance_Check(exception.get())) {
       interp::RaiseException(gil, exception.get());
+    } else if (PyExceptionClass_Check(exception.get())) {
+      PyErr_SetNone(exception.get());
     } else {
       PyErr_SetString(PyExc_TypeError, "exceptions must derive from BaseException");
     }
@@ -149,10 +153,23 @@ Owned TakeAtOnce(const Gil& gil, ReadObject& self) {
   return Take(gil, self.reader, self.limit);
 }
 
-PySendResult ResultOf(ReadObject& self, Owned value, PyObject** result) {
+// As in every coroutine (PEP 479), or it would look like its end.
+void HideStopIteration(const Gil& gil) {
+  if (PyErr_ExceptionMatches(PyExc_StopIteration) == 0) return;
+  Owned cause = interp::TakeException(gil);
+  PyErr_SetString(PyExc_RuntimeError, "coroutine raised StopIteration");
+  const Owned error = interp::TakeException(gil);
+  PyException_SetContext(error.get(), Owned::NewRef(cause.get()).release());
+  PyException_SetCause(error.get(), cause.release());
+  interp::RaiseException(gil, error.get());
+}
+
+PySendResult ResultOf(const Gil& gil, ReadObject& self, Owned value, PyObject** result) {
   self.ended = true;
   *result = value.release();
-  return *result != nullptr ? PYGEN_RETURN : PYGEN_ERROR;
+  if (*result != nullptr) return PYGEN_RETURN;
+  HideStopIteration(gil);
+  return PYGEN_ERROR;
 }
 
 // What the waiter's iterator answered: `sent`, with `value`.
@@ -162,9 +179,9 @@ PySendResult Answered(const Gil& gil, ReadObject& self, PySendResult sent, Owned
     *result = value.release();
     return PYGEN_NEXT;
   }
-  if (!EndWaiting(gil, self)) return ResultOf(self, Owned(), result);
-  if (self.limit == 0) return ResultOf(self, Owned::NewRef(Py_None), result);
-  return ResultOf(self, Take(gil, self.reader, self.limit), result);
+  if (!EndWaiting(gil, self)) return ResultOf(gil, self, Owned(), result);
+  if (self.limit == 0) return ResultOf(gil, self, Owned::NewRef(Py_None), result);
+  return ResultOf(gil, self, Take(gil, self.reader, self.limit), result);
 }
 
 PySendResult Drive(const Gil& gil, ReadObject& self, PyObject* argument, PyObject** result) {
@@ -172,7 +189,7 @@ PySendResult Drive(const Gil& gil, ReadObject& self, PyObject* argument, PyObjec
     self.started = true;
     Owned data = self.limit > 0 ? TakeAtOnce(gil, self) : Owned();
     const bool waits = !data && PyErr_Occurred() == nullptr;
-    if (!waits || !BeginToWait(self)) return ResultOf(self, std::move(data), result);
+    if (!waits || !BeginToWait(self)) return ResultOf(gil, self, std::move(data), result);
   }
   const Owned iterator = Owned::NewRef(self.waiting);
   PyObject* value = nullptr;
@@ -241,7 +258,7 @@ PySendResult Throw(const Gil& gil, ReadObject& self, PyObject* const* args, Py_s
   self.started = true;
   if (self.waiting == nullptr) {
     RaiseThrown(args, count);
-    return ResultOf(self, Owned(), result);
+    return ResultOf(gil, self, Owned(), result);
   }
   const Owned iterator = Owned::NewRef(self.waiting);
   const Owned method(PyObject_GetAttr(iterator.get(), Names().throw_method));
@@ -296,11 +313,6 @@ PyObject* GetQualifiedName(PyObject* self, void*) {
 
 PyObject* GetRunning(PyObject* self, void*) { return PyBool_FromLong(From(self).running ? 1 : 0); }
 
-PyObject* GetAwaited(PyObject* self, void*) {
-  PyObject* waiting = From(self).waiting;
-  return Owned::NewRef(waiting != nullptr ? waiting : Py_None).release();
-}
-
 int Traverse(PyObject* object, visitproc visit, void* arg) {
   const ReadObject& self = From(object);
   Py_VISIT(Py_TYPE(object));
@@ -333,6 +345,7 @@ void Dealloc(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
   PyObject_GC_UnTrack(object);
   ReadObject& self = From(object);
+  if (self.weak_references != nullptr) PyObject_ClearWeakRefs(object);
   Py_CLEAR(self.waiting);
   Py_CLEAR(self.reader);
   Py_CLEAR(self.method);
@@ -351,16 +364,23 @@ PyGetSetDef getset[] = {
     {"__name__", GetName, nullptr, nullptr, nullptr},
     {"__qualname__", GetQualifiedName, nullptr, nullptr, nullptr},
     {"cr_running", GetRunning, nullptr, nullptr, nullptr},
-    {"cr_await", GetAwaited, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+// No cr_await: whoever follows the chain of coroutines by it asks each for its frame.
+PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(ReadObject, weak_references), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
 };
 
 PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(Dealloc)},
     {Py_tp_finalize, reinterpret_cast<void*>(Finalize)},
     {Py_tp_traverse, reinterpret_cast<void*>(Traverse)},
+    {Py_tp_iter, reinterpret_cast<void*>(Await)},  // `yield from` takes a coroutine, too
     {Py_tp_iternext, reinterpret_cast<void*>(Next)},
     {Py_tp_methods, methods},
+    {Py_tp_members, members},
     {Py_tp_getset, getset},
     {Py_am_await, reinterpret_cast<void*>(Await)},
     {Py_am_send, reinterpret_cast<void*>(Send)},
@@ -377,6 +397,7 @@ PyObject* New(PyObject* reader, PyObject* method, long limit) {
   object->reader = Owned::NewRef(reader).release();
   object->method = Owned::NewRef(method).release();
   object->waiting = nullptr;
+  object->weak_references = nullptr;
   object->limit = limit;
   object->started = object->running = object->ended = false;
   PyObject_GC_Track(reinterpret_cast<PyObject*>(object));

@@ -1,6 +1,7 @@
 // The subclasses add no state: an object becomes one by its __class__, and its attributes stay
-// asyncio's. Where asyncio's classes are patched, nothing is replaced. A call with other arguments
-// than usual goes to asyncio's function, for its result or its error.
+// asyncio's. Where asyncio's classes are patched, nothing is replaced; read() and feed_data() that
+// are patched later are called all the same. A call with other arguments than usual goes to
+// asyncio's function, for its result or its error.
 #include "io/stream_reader.h"
 
 #include <Python.h>
@@ -35,6 +36,7 @@ enum ReaderMethod : std::size_t {
   kRead,
   kWaitForData,
   kFeedData,
+  kWakeUp,
   kException,
   kResume,
   kReaderMethods
@@ -43,8 +45,9 @@ enum ProtocolMethod : std::size_t { kDataReceived, kProtocolMethods };
 
 template <std::size_t Count>
 struct Pair {
-  PyObject* plain = nullptr;   // asyncio's class
-  PyObject* native = nullptr;  // ours over it
+  PyObject* plain = nullptr;    // asyncio's class
+  PyObject* native = nullptr;   // ours over it
+  PyObject* globals = nullptr;  // of asyncio.streams
   std::array<Replaced, Count> replaced;
 };
 
@@ -54,25 +57,34 @@ struct ReaderState {
 };
 interp::PerInterpreter<ReaderState> state;
 
-// asyncio's own function with the same arguments.
-PyObject* CallPlain(const Replaced& replaced, PyObject* self, PyObject* const* args,
-                    Py_ssize_t count, PyObject* keywords) {
+// What asyncio's class has now by a name: its own function, or what somebody has put in its place.
+template <std::size_t Count>
+Owned PlainMethod(const Pair<Count>& pair, std::size_t method) {
+  return Owned(PyObject_GetAttr(pair.plain, pair.replaced[method].name));
+}
+
+// That with the same arguments.
+PyObject* CallPlain(const Owned& function, PyObject* self, PyObject* const* args, Py_ssize_t count,
+                    PyObject* keywords) {
+  if (!function) return nullptr;
   const Py_ssize_t named = keywords != nullptr ? PyTuple_GET_SIZE(keywords) : 0;
   std::vector<PyObject*> all{self};
   all.insert(all.end(), args, args + count + named);
-  return PyObject_Vectorcall(replaced.function, all.data(), static_cast<std::size_t>(count) + 1,
+  return PyObject_Vectorcall(function.get(), all.data(), static_cast<std::size_t>(count) + 1,
                              keywords);
 }
 
 // StreamReader
 
 PyObject* Read(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  if (count == 1 && keywords == nullptr && PyLong_CheckExact(args[0]) != 0) {
+  const Owned plain = PlainMethod(state->reader, kRead);
+  if (count == 1 && keywords == nullptr && PyLong_CheckExact(args[0]) != 0 &&
+      plain.get() == state->reader.replaced[kRead].function) {
     int overflow = 0;
     const long limit = PyLong_AsLongAndOverflow(args[0], &overflow);
     if (limit > 0) return NewStreamRead(Gil::FromPython(), self, limit);
   }
-  return CallPlain(state->reader.replaced[kRead], self, args, count, keywords);
+  return CallPlain(plain, self, args, count, keywords);
 }
 
 PyObject* WaitForData(PyObject* self, PyObject* method) {
@@ -107,15 +119,25 @@ bool Append(PyObject* buffer, PyObject* data) {
   return true;
 }
 
+// len(buffer) > 2 * limit, which may be any number. -1 with an exception set.
+int IsMoreThanTwice(PyObject* buffer, PyObject* limit) {
+  const Py_ssize_t size = PyObject_Size(buffer);
+  if (size < 0) return -1;
+  if (PyLong_CheckExact(limit) != 0) {
+    int overflow = 0;
+    const long bound = PyLong_AsLongAndOverflow(limit, &overflow);
+    if (overflow == 0 && bound > 0) return size / 2 >= bound && size - bound > bound ? 1 : 0;
+  }
+  const Owned twice(PyNumber_Add(limit, limit));
+  const Owned length(twice ? PyLong_FromSsize_t(size) : nullptr);
+  return length ? PyObject_RichCompareBool(length.get(), twice.get(), Py_GT) : -1;
+}
+
 // Pauses the transport while more than twice the limit is there.
 bool MaybePause(PyObject* self, PyObject* buffer) {
   const Owned limit(PyObject_GetAttr(self, Names().limit));
-  if (!limit) return false;
-  int overflow = 0;
-  const long bound = PyLong_AsLongAndOverflow(limit.get(), &overflow);
-  if (bound == -1 && PyErr_Occurred() != nullptr) return false;
-  const Py_ssize_t size = PyObject_Size(buffer);
-  if (size < 0 || overflow > 0 || size / 2 < bound || size <= 2 * bound) return size >= 0;
+  const int is_much = limit ? IsMoreThanTwice(buffer, limit.get()) : -1;
+  if (is_much <= 0) return is_much == 0;
   const Owned transport(PyObject_GetAttr(self, Names().transport));
   if (!transport || transport.get() == Py_None) return static_cast<bool>(transport);
   const Owned paused(PyObject_GetAttr(self, Names().paused));
@@ -130,8 +152,10 @@ bool MaybePause(PyObject* self, PyObject* buffer) {
 }
 
 PyObject* FeedData(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  if (count != 1 || keywords != nullptr || PyBytes_CheckExact(args[0]) == 0) {
-    return CallPlain(state->reader.replaced[kFeedData], self, args, count, keywords);
+  const Owned plain = PlainMethod(state->reader, kFeedData);
+  if (count != 1 || keywords != nullptr || PyBytes_CheckExact(args[0]) == 0 ||
+      plain.get() != state->reader.replaced[kFeedData].function) {
+    return CallPlain(plain, self, args, count, keywords);
   }
   const Owned eof(PyObject_GetAttr(self, Names().eof));
   const int is_over = eof ? PyObject_IsTrue(eof.get()) : -1;
@@ -141,6 +165,11 @@ PyObject* FeedData(PyObject* self, PyObject* const* args, Py_ssize_t count, PyOb
   const Owned buffer(PyObject_GetAttr(self, Names().buffer));
   if (!buffer || !Append(buffer.get(), args[0]) || !WakeWaiter(self)) return nullptr;
   if (!MaybePause(self, buffer.get())) return nullptr;
+  Py_RETURN_NONE;
+}
+
+PyObject* WakeUp(PyObject* self, PyObject*) {
+  if (!WakeWaiter(self)) return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -172,7 +201,7 @@ Owned ReaderOf(PyObject* self) {
 PyObject* DataReceived(PyObject* self, PyObject* const* args, Py_ssize_t count,
                        PyObject* keywords) {
   if (count != 1 || keywords != nullptr) {
-    return CallPlain(state->protocol.replaced[kDataReceived], self, args, count, keywords);
+    return CallPlain(PlainMethod(state->protocol, kDataReceived), self, args, count, keywords);
   }
   const Owned reader = ReaderOf(self);
   if (!reader) return PyErr_Occurred() != nullptr ? nullptr : Owned::NewRef(Py_None).release();
@@ -182,17 +211,19 @@ PyObject* DataReceived(PyObject* self, PyObject* const* args, Py_ssize_t count,
 // The classes
 
 PyMethodDef reader_methods[kReaderMethods] = {
-    {"read", AsMethod(Read), METH_FASTCALL | METH_KEYWORDS, "asyncio.StreamReader.read"},
+    {"read", AsMethod(Read), METH_FASTCALL | METH_KEYWORDS,
+     "read($self, n=-1)\n--\n\nasyncio.StreamReader.read"},
     {"_wait_for_data", WaitForData, METH_O, nullptr},
     {"feed_data", AsMethod(FeedData), METH_FASTCALL | METH_KEYWORDS,
-     "asyncio.StreamReader.feed_data"},
-    {"exception", Exception, METH_NOARGS, "asyncio.StreamReader.exception"},
+     "feed_data($self, data)\n--\n\nasyncio.StreamReader.feed_data"},
+    {"_wakeup_waiter", WakeUp, METH_NOARGS, nullptr},
+    {"exception", Exception, METH_NOARGS, "exception($self)\n--\n\nasyncio.StreamReader.exception"},
     {"_maybe_resume_transport", MaybeResume, METH_NOARGS, nullptr},
 };
 
 PyMethodDef protocol_methods[kProtocolMethods] = {
     {"data_received", AsMethod(DataReceived), METH_FASTCALL | METH_KEYWORDS,
-     "asyncio.StreamReaderProtocol.data_received"},
+     "data_received($self, data)\n--\n\nasyncio.StreamReaderProtocol.data_received"},
 };
 
 // A subclass without fields of its own, which alone an object can be turned into.
@@ -203,6 +234,7 @@ PyObject* MakeSubclass(const char* name, PyObject* base) {
 
 template <std::size_t Count>
 bool Make(Pair<Count>& pair, PyObject* module, const char* name, PyMethodDef (&methods)[Count]) {
+  pair.globals = Owned::NewRef(PyModule_GetDict(module)).release();
   pair.plain = PyObject_GetAttrString(module, name);
   pair.native = pair.plain != nullptr ? MakeSubclass(name, pair.plain) : nullptr;
   if (pair.native == nullptr) return false;
@@ -221,13 +253,17 @@ bool Make(Pair<Count>& pair, PyObject* module, const char* name, PyMethodDef (&m
   return true;
 }
 
-// -1 with an exception set.
+// Whether a method of the class is not asyncio's any more, or was not when we came. -1 with an
+// exception set.
 template <std::size_t Count>
 int IsPatched(const Pair<Count>& pair) {
-  for (const Replaced& replaced : pair.replaced) {
-    const Owned now(PyObject_GetAttr(pair.plain, replaced.name));
+  for (std::size_t i = 0; i < Count; ++i) {
+    const Owned now = PlainMethod(pair, i);
     if (!now) return -1;
-    if (now.get() != replaced.function) return 1;
+    if (now.get() != pair.replaced[i].function || PyFunction_Check(now.get()) == 0 ||
+        PyFunction_GetGlobals(now.get()) != pair.globals) {
+      return 1;
+    }
   }
   return 0;
 }

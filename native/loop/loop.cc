@@ -20,7 +20,6 @@
 #include "loop/channel.h"
 #include "loop/context.h"
 #include "loop/handle.h"
-#include "loop/own_time.h"
 #include "loop/ready_queue.h"
 #include "loop/running.h"
 #include "loop/task.h"
@@ -49,13 +48,6 @@ constexpr std::uint64_t kFloodNanoseconds = 5'000;
 Loop::~Loop() = default;
 
 double Loop::Now() { return static_cast<double>(MonotonicNanoseconds()) * 1e-9; }
-
-double Loop::TimerNow(const interp::Gil& gil) {
-  if (!own_time_ || self_ == nullptr) return Now();
-  const double time = CallTime(gil, self_, Now() - time_offset_);
-  time_offset_ = Now() - time;
-  return time;
-}
 
 bool Loop::Open(_object* self, LoopHost* host) {
   self_ = self;
@@ -256,14 +248,20 @@ void Loop::CollectEvents() {
   }
 }
 
-// Everything that is due becomes ready: descriptors, timers.
-void Loop::CollectReady(const interp::Gil& gil) {
+// Everything that is due becomes ready: descriptors, timers. False with the exception of a time()
+// of the program's own set, which leaves an owned loop.
+bool Loop::CollectReady(const interp::Gil& gil) {
   if (poller_.has_events()) {
     LookOften();
     CollectEvents();
   }
-  if (timers_.empty()) return;
-  const double now = TimerNow(gil);
+  if (timers_.empty()) return true;
+  double now = 0;
+  if (!TimerNow(gil, &now)) {
+    if (host_ == nullptr) return false;
+    interp::ReportUnraisable(gil, self_);
+    now = Now() - time_offset_;
+  }
   while (!timers_.empty()) {
     const bool cancelled = IsCancelled(timers_.front());
     if (!cancelled && timers_.first() > now) break;
@@ -277,6 +275,7 @@ void Loop::CollectReady(const interp::Gil& gil) {
       ready_.Push(std::move(handle));
     }
   }
+  return true;
 }
 
 // False with an exception set that leaves the loop.
@@ -353,10 +352,10 @@ void Loop::LookOften() {
 
 // Between two generations of a batch. asyncio looks each time, and programs that wait for I/O by
 // some sleep(0) rely on that; where nothing comes, the looks become rare.
-void Loop::LookBetween(const interp::Gil& gil) {
+bool Loop::LookBetween(const interp::Gil& gil) {
   if (++vain_looks_ > kOftenLooks) look_interval_ = std::min(2 * look_interval_, kRarestLook);
   poller_.Note();
-  CollectReady(gil);
+  return CollectReady(gil);
 }
 
 bool Loop::RunGenerations(const interp::Gil& gil) {
@@ -384,7 +383,7 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
     if (ready_.empty()) LookOften();
     if (ready_.empty() || (stopping && host_ == nullptr)) return true;
     if (--until_look == 0 || own_time_) {
-      LookBetween(gil);
+      if (!LookBetween(gil)) return false;
       until_look = look_interval_;
     }
     if (generation == 1) continue;
@@ -399,7 +398,7 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
 }
 
 bool Loop::RunBatch(const interp::Gil& gil) {
-  CollectReady(gil);
+  if (!CollectReady(gil)) return false;
   if (ready_.empty()) return true;
   ++iterations_;
   const bool stays = RunGenerations(gil);
@@ -408,10 +407,13 @@ bool Loop::RunBatch(const interp::Gil& gil) {
   return stays;
 }
 
-void Loop::PollOnce(const interp::Gil& gil) {
-  if (!ready_.empty() || stopping) {
+bool Loop::PollOnce(const interp::Gil& gil, const ServedThread& served) {
+  if (!AskTime(gil)) return false;
+  // A look between callbacks may have taken the wake-up of an interrupt or of work for the thread;
+  // whoever wakes the loop has said before what for.
+  if (!ready_.empty() || stopping || interrupted_ || served.is_asked()) {
     poller_.Note();
-    return;
+    return true;
   }
   ArmTimer();
   polling_ = true;  // with the GIL held: whoever queues something from now on sees it
@@ -420,6 +422,7 @@ void Loop::PollOnce(const interp::Gil& gil) {
     poller_.Note(true);
     polling_ = false;
   }
+  return true;
 }
 
 // Before a poll. An earlier time that it is set for already only wakes the loop in vain.
@@ -429,7 +432,7 @@ void Loop::ArmTimer() {
     return;
   }
   const double first = timers_.first() + time_offset_;
-  if (first == armed_for_ || (armed_for_ < first && armed_for_ > Now())) return;
+  if (armed_for_ <= first && armed_for_ > Now()) return;
   armed_for_ = first;
   if (first != kNever) poller_.SetTimer(first);
 }
@@ -444,8 +447,7 @@ bool Loop::Checkpoint() {
 bool Loop::RunUntilStopped(const interp::Gil& gil) {
   const ServedThread served(*this);
   for (;;) {
-    PollOnce(gil);
-    if (PyErr_CheckSignals() != 0 || !Checkpoint()) return false;
+    if (!PollOnce(gil, served) || PyErr_CheckSignals() != 0 || !Checkpoint()) return false;
     served.Serve(gil);
     if (!RunBatch(gil)) return false;
     if (stopping || closed) return true;

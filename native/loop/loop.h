@@ -31,6 +31,7 @@
 namespace coloop::loop {
 
 class Channel;
+class ServedThread;
 struct UvHandles;
 
 class Loop {
@@ -114,8 +115,10 @@ class Loop {
 
   // Seconds of the monotonic clock, in nanosecond steps.
   [[nodiscard]] static double Now();
-  // What timers go by: that, or the program's own time().
-  [[nodiscard]] double TimerNow(const interp::Gil& gil);
+  // What timers go by: that, or the program's own time(). False with its exception set.
+  [[nodiscard]] bool TimerNow(const interp::Gil& gil, double* now);
+  // Asks a time() of the program's own what the poller's timer is to be set by.
+  [[nodiscard]] bool AskTime(const interp::Gil& gil);
   void SetOwnTime(bool own) {
     own_time_ = own;
     time_offset_ = 0;
@@ -138,11 +141,11 @@ class Loop {
 
   [[nodiscard]] UvHandles* EndWakes();
   [[nodiscard]] bool OnOwnThread() const { return std::this_thread::get_id() == thread_; }
-  void CollectReady(const interp::Gil& gil);
+  bool CollectReady(const interp::Gil& gil);
   void CollectEvents();
   void CollectHandle(int fd, bool writer, _object* handle);
   bool RunGenerations(const interp::Gil& gil);
-  void LookBetween(const interp::Gil& gil);
+  bool LookBetween(const interp::Gil& gil);
   void LookOften();
   bool RunHandle(const interp::Gil& gil, _object* handle);
   bool RunChannel(const interp::Gil& gil, Channel& channel);
@@ -158,7 +161,7 @@ class Loop {
   void ScheduleIdle();
   void UpdateReferences();
   void UpdateFromAnyThread();
-  void PollOnce(const interp::Gil& gil);
+  bool PollOnce(const interp::Gil& gil, const ServedThread& served);
 
   _object* self_ = nullptr;  // borrowed
   LoopHost* host_ = nullptr;

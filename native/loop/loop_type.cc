@@ -152,7 +152,8 @@ PyObject* CallTimer(PyObject* self, PyObject* const* args, Py_ssize_t count, PyO
   const double value =
       PyLong_CheckExact(args[0]) ? PyLong_AsDouble(args[0]) : PyFloat_AsDouble(args[0]);
   if (value == -1.0 && PyErr_Occurred() != nullptr) return nullptr;
-  const double base = relative ? Get(self).TimerNow(Gil::FromPython()) : 0;
+  double base = 0;
+  if (relative && !Get(self).TimerNow(Gil::FromPython(), &base)) return nullptr;
   return ScheduleAt(self, base + value, args + 1, count - 1, context);
 }
 

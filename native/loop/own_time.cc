@@ -2,7 +2,6 @@
 
 #include <Python.h>
 
-#include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
@@ -39,12 +38,20 @@ void FindOwnTime(PyObject* object, Loop& loop, bool set) {
   loop.SetOwnTime(set || of_class.get() != state->ours);
 }
 
-double CallTime(const Gil& gil, PyObject* object, double otherwise) {
-  const Owned time(PyObject_CallMethodNoArgs(object, state->name));
+bool Loop::TimerNow(const Gil&, double* now) {
+  *now = Now();
+  if (!own_time_ || self_ == nullptr) return true;
+  const Owned time(PyObject_CallMethodNoArgs(self_, state->name));
   const double seconds = time ? PyFloat_AsDouble(time.get()) : -1.0;
-  if (PyErr_Occurred() == nullptr) return seconds;
-  interp::ReportUnraisable(gil, object);
-  return otherwise;
+  if (PyErr_Occurred() != nullptr) return false;
+  *now = seconds;
+  time_offset_ = Now() - seconds;
+  return true;
+}
+
+bool Loop::AskTime(const Gil& gil) {
+  double now = 0;
+  return !own_time_ || timers_.empty() || TimerNow(gil, &now);
 }
 
 int SetLoopAttribute(PyObject* self, PyObject* name, PyObject* value) {

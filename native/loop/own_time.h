@@ -17,9 +17,6 @@ class Loop;
 // Tells a loop whether its object has a time() that is not ours: one that was set on it, or its
 // class's.
 void FindOwnTime(_object* object, Loop& loop, bool set);
-// loop.time() in seconds; `otherwise`, and the exception reported, when it fails.
-[[nodiscard]] double CallTime(const interp::Gil& gil, _object* object, double otherwise);
-
 // The type's slot tp_setattro, which sees when time() is set or deleted.
 int SetLoopAttribute(_object* self, _object* name, _object* value);
 

@@ -160,8 +160,10 @@ ServedThread::~ServedThread() {
   }
 }
 
+bool ServedThread::is_asked() const { return service_ != nullptr && service_->is_asked(); }
+
 void ServedThread::Serve(const interp::Gil& gil) const {
-  if (service_ == nullptr || !service_->is_asked()) return;
+  if (!is_asked()) return;
   const interp::GilRelease release(gil);
   service_->Serve();
 }

@@ -39,6 +39,8 @@ class ServedThread {
   ServedThread(const ServedThread&) = delete;
   ServedThread& operator=(const ServedThread&) = delete;
 
+  // Work waits for the thread.
+  [[nodiscard]] bool is_asked() const;
   void Serve(const interp::Gil& gil) const;
 
  private:

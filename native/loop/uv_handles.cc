@@ -2,6 +2,7 @@
 #include "loop/uv_handles.h"
 
 #include "base/counters.h"
+#include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "interp/run.h"
@@ -138,6 +139,7 @@ void Loop::Drain(const interp::Gil& gil) {
     interp::Run run(interp::CurrentLane());
     run_ = &run;
     (void)RunBatch(gil);
+    if (!closed && !AskTime(gil)) interp::ReportUnraisable(gil, self_);
     run_ = nullptr;
   }
   draining_ = false;

@@ -37,15 +37,12 @@ class Seen(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.note("data")
 
-    def eof_received(self) -> None:
-        self.note("eof")
-
     def connection_lost(self, exc: BaseException | None) -> None:
         self.note("lost")
 
 
 def expected(connection: int) -> list[tuple[str, str, int]]:
-    rest = [(callback, "serving", connection) for callback in ("made", "data", "eof", "lost")]
+    rest = [(callback, "serving", connection) for callback in ("made", "data", "lost")]
     return [("factory", "serving", 0), *rest]
 
 

@@ -120,6 +120,14 @@ class Mixin:
             pass
         await asyncio.sleep(1000)
 
+    def test_a_timer_for_the_time_of_the_one_before(self) -> None:
+        guard = threading.Timer(20, os._exit, [70])
+        guard.start()
+        for when in (self.loop.time() + 0.005, 0.0):
+            self.loop.call_at(when, self.loop.call_at, when, self.loop.stop)
+            self.loop.run_forever()
+        guard.cancel()
+
     def test_many_cancelled_timers(self) -> None:
         handles = [self.loop.call_later(1000 + i, print) for i in range(500)]
         for handle in handles:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import gc
+import inspect
 import sys
+import types
 import unittest
 import warnings
 import weakref
@@ -74,6 +76,40 @@ class Mixin(StreamPairs):
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # what is thrown into was not awaited
+            self.run_bounded(main())
+
+    def test_the_older_ways_to_await(self: Any) -> None:
+        @types.coroutine
+        def delegate(coroutine: Any) -> Any:
+            return (yield from coroutine)
+
+        async def main() -> None:
+            reader, writer, theirs = await self.connect()
+            theirs.send(b"abc")
+            self.assertEqual(await delegate(reader.read(1)), b"a")
+            coroutine = reader.read(1)
+            reference = weakref.ref(coroutine)
+            self.assertEqual(await coroutine, b"b")
+            del coroutine
+            self.assertIsNone(reference())
+            self.assertEqual(str(inspect.signature(reader.read)), "(n=-1)")
+            await self.end(writer, theirs)
+
+        self.run_bounded(main())
+
+    def test_stop_iteration_is_no_end(self: Any) -> None:
+        async def main() -> None:
+            reader, writer, theirs = await self.connect()
+            with self.assertRaisesRegex(RuntimeError, "coroutine raised StopIteration") as raised:
+                reader.read(1).throw(StopIteration(5))
+            self.assertIsInstance(raised.exception.__cause__, StopIteration)
+            reader.set_exception(StopIteration(5))
+            with self.assertRaisesRegex(RuntimeError, "coroutine raised StopIteration"):
+                await reader.read(1)
+            await self.end(writer, theirs)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
             self.run_bounded(main())
 
     def test_one_that_nobody_awaits_is_told(self: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import socket
 import unittest
@@ -119,6 +120,16 @@ class Mixin(StreamPairs):
 
         self.run_bounded(main())
 
+    def test_a_limit_that_is_no_int(self: Any) -> None:
+        async def main() -> None:
+            for limit in (math.inf, 1e3, 2**70, True):
+                reader, writer, theirs = await self.connect(limit=limit)
+                theirs.send(b"x" * 5000)
+                self.assertEqual(await reader.readexactly(5000), b"x" * 5000)
+                await self.end(writer, theirs)
+
+        self.run_bounded(main())
+
     def test_a_few_turns_of_the_loop_bring_what_is_there(self: Any) -> None:
         async def main() -> None:
             reader, writer, theirs = await self.connect()
@@ -192,6 +203,10 @@ class Mixin(StreamPairs):
             with self.assertRaisesRegex(OSError, "broken"):
                 await reader.read(10)
             self.assertIsInstance(reader.exception(), OSError)
+            reader._exception = LookupError  # a class, as raise takes one
+            with self.assertRaises(LookupError):
+                await reader.read(10)
+            reader._exception = OSError("broken")
             with self.assertRaisesRegex(OSError, "broken"):
                 await writer.drain()
             await self.end(writer, theirs)
@@ -322,6 +337,13 @@ class Mixin(StreamPairs):
             theirs.send(b"xyz")
             self.assertEqual(await reader.read(10), b"xyz")
             self.assertEqual(calls, [b"abc", b"xyz"])
+            del reader.feed_data
+            with mock.patch.object(asyncio.StreamReader, "feed_data", feed):
+                theirs.send(b"later")
+                self.assertEqual(await reader.read(10), b"later")
+            self.assertEqual(calls[2:], [b"later"])
+            with mock.patch.object(asyncio.StreamReader, "read", mock.AsyncMock(return_value=b"m")):
+                self.assertEqual(await reader.read(10), b"m")
             await self.end(writer, theirs)
 
         self.run_bounded(main())
