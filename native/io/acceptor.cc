@@ -66,7 +66,10 @@ bool Acceptor::Run(const Gil& gil) {
                                  SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted < 0) return AcceptFailed(gil, errno);
     peer.length = length;
-    if (!Accepted(gil, accepted, peer)) return false;
+    if (!Accepted(gil, accepted, peer)) {
+      loop_.Queue(*this);  // no event comes for those that wait already
+      return false;
+    }
   }
   loop_.Queue(*this);  // there may be more; others have their turn first
   return true;

@@ -71,6 +71,30 @@ class Mixin(Bounded):
 
         self.run_bounded(main())
 
+    def test_what_leaves_the_loop_leaves_no_connection_behind(self: Any) -> None:
+        made: list[Any] = []
+
+        def factory() -> Any:
+            made.append(place.get())
+            if len(made) == 1:
+                raise KeyboardInterrupt
+            self.loop.call_soon(self.loop.stop)
+            return asyncio.Protocol()
+
+        with socket.socket() as listening, socket.socket() as first, socket.socket() as second:
+            listening.bind(("127.0.0.1", 0))
+            serving = self.loop.create_server(factory, sock=listening)
+            server = self.loop.run_until_complete(serving)
+            for client in (first, second):
+                client.connect(listening.getsockname())
+            with self.assertRaises(KeyboardInterrupt):
+                self.loop.run_forever()
+            guard = self.loop.call_later(5, self.loop.stop)
+            while len(made) < 2 and self.loop.time() < guard.when():
+                self.loop.run_forever()
+            self.assertEqual(made, ["none", "none"])
+            server.close()
+
     def test_a_server_that_starts_later(self: Any) -> None:
         async def main() -> None:
             connections: list[Any] = []
