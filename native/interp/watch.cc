@@ -197,10 +197,12 @@ std::uint64_t NewWatch(const std::shared_ptr<Lane>& lane, double limit_ms) {
   Watches& watches = TheWatches();
   Watch watch;
   watch.lane = lane;
-  const auto when =
-      limit_ms < 0
-          ? Clock::time_point::max()
-          : Clock::now() + std::chrono::microseconds(static_cast<std::int64_t>(limit_ms * 1000));
+  auto when = Clock::time_point::max();
+  if (limit_ms >= 0) {
+    watch.limit =
+        Clock::now() + std::chrono::microseconds(static_cast<std::int64_t>(limit_ms * 1000));
+    when = watch.limit + kCancelFirst;
+  }
   const std::lock_guard<std::mutex> lock(watches.mutex);
   return watches.Add(std::move(watch), when);
 }
@@ -241,7 +243,7 @@ EndedWatch EndWatch(const Gil&, std::uint64_t watch) {
     if (found == watches.all.end()) return ended;
     if (found->second.lane->armed == watch) watches.TakeBack(*found->second.lane);
     const Watch& last = found->second;
-    ended = {last.due || last.when <= Clock::now(), last.raised};
+    ended = {last.due || last.limit <= Clock::now(), last.raised};
     task = watches.Remove(watch);
   }
   return ended;

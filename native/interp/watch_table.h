@@ -23,13 +23,17 @@ using std::chrono::milliseconds;
 // A signal that comes just before a call that blocks is lost, so it is sent again.
 inline constexpr milliseconds kFirstRetry{2};
 inline constexpr milliseconds kLastRetry{50};
+// A call's time-out cancels its Task where the JavaScript thread is free to do so, which breaks no
+// step of it in two. Only after that time Python is interrupted.
+inline constexpr milliseconds kCancelFirst{3};
 
 struct Watch {
   std::shared_ptr<Lane> lane;
   std::uint64_t run = 0;
   Owned task;
-  Clock::time_point when = Clock::time_point::max();  // what happens to it next
-  bool once = false;                                  // made by InterruptLane
+  Clock::time_point limit = Clock::time_point::max();  // of the call
+  Clock::time_point when = Clock::time_point::max();   // what happens to it next
+  bool once = false;                                   // made by InterruptLane
   bool due = false;
   bool raised = false;   // Python got the exception
   bool waiting = false;  // and deals with it: the exception lives

@@ -212,11 +212,15 @@ describe("a time-out", () => {
     expect(mod.take_log()).toEqual(["started", "cancelled"]);
   });
 
-  test("of zero", async () => {
-    const error = (await rejection(mod.sleeper.$with({ timeout: 0 })())) as Error;
-    expect(error.name).toBe("PythonTimeoutError");
-    await until(() => mod.pending() === 0, "the Task ends");
-    mod.take_log();
+  test("of zero cancels the Task: where JavaScript is free to, nothing is interrupted", async () => {
+    for (let call = 0; call < 20; call++) {
+      const error = (await rejection(mod.sleeper.$with({ timeout: 0 })())) as Error;
+      expect(error.name).toBe("PythonTimeoutError");
+    }
+    await until(() => mod.pending() === 0, "the Tasks end");
+    // Not all on a machine so busy that one step takes longer than the interrupt waits.
+    const cancelled = mod.take_log().filter((line: string) => line === "cancelled");
+    expect(cancelled.length).toBeGreaterThan(10);
   });
 
   test("that is not reached changes nothing", async () => {
