@@ -43,6 +43,9 @@ constexpr std::size_t kClockEvery = 8;
 constexpr std::uint64_t kTicksWithoutClock = 10'000;
 // Calls from another thread that are closer together than this are a flood.
 constexpr std::uint64_t kFloodNanoseconds = 5'000;
+// How often such a call looks whether the loop is done with it: for 5 to 15 us, as long as it would
+// take to be put to sleep and woken.
+constexpr int kGiveWay = 300;
 }  // namespace
 
 Loop::~Loop() = default;
@@ -130,13 +133,16 @@ void Loop::CallSoonThreadsafe(const interp::Gil& gil, Owned handle) {
   }
   // Without the GIL, or the thread that wakes would run into it. One that calls again and again
   // keeps it: then the loop has much to do when it gets it.
+  const std::uint64_t waits = waits_begun_;
   const interp::GilRelease release(gil);
-  Wake();
+  if (!Wake()) return;
+  // It is there at once: whoever asks for the GIL while it has that would be put to sleep.
+  for (int i = 0; i < kGiveWay && waits_begun_ == waits; ++i) base::Pause();
 }
 
-void Loop::Wake() {
+bool Loop::Wake() {
   const std::lock_guard<std::mutex> lock(wake_mutex_);
-  if (opened_) poller_.Wake();
+  return opened_ && poller_.Wake();
 }
 
 void Loop::Interrupt() {
@@ -419,7 +425,8 @@ bool Loop::PollOnce(const interp::Gil& gil, const ServedThread& served) {
   polling_ = true;  // with the GIL held: whoever queues something from now on sees it
   {
     const interp::GilRelease release(gil);
-    poller_.Note(true);
+    ++waits_begun_;
+    poller_.Wait();
     polling_ = false;
   }
   return true;

@@ -73,7 +73,8 @@ class Loop {
   void CallAt(double when, interp::Owned handle);
   void TimerCancelled(_object* handle);
   void CallSoonThreadsafe(const interp::Gil& gil, interp::Owned handle);
-  void Wake();
+  // True as Poller::Wake's.
+  bool Wake();
   // An owned loop that waits, or is about to. GIL held.
   void WakeIfWaiting() {
     if (polling_) Wake();
@@ -180,15 +181,16 @@ class Loop {
   std::int64_t waits_ = 0;  // BeginWait without an EndWait
   bool draining_ = false;
   bool idle_ = false;
-  bool own_time_ = false;                 // time() is the program's
-  double time_offset_ = 0;                // of Now() to it, when it was last asked
-  double armed_for_ = kNever;             // the time that the poller's timer was last set for
-  std::thread::id thread_;                // the host's; an owned loop may move
-  std::atomic<bool> stale_{false};        // another thread changed what libuv must be told of
-  std::atomic<bool> interrupted_{false};  // Python's own checks are due
-  std::atomic<bool> polling_{false};      // owned: waits, or is about to
-  std::uint64_t last_threadsafe_ = 0;     // when call_soon_threadsafe last found it waiting
-  std::mutex wake_mutex_;                 // guards waking against Close
+  bool own_time_ = false;                      // time() is the program's
+  double time_offset_ = 0;                     // of Now() to it, when it was last asked
+  double armed_for_ = kNever;                  // the time that the poller's timer was last set for
+  std::thread::id thread_;                     // the host's; an owned loop may move
+  std::atomic<bool> stale_{false};             // another thread changed what libuv must be told of
+  std::atomic<bool> interrupted_{false};       // Python's own checks are due
+  std::atomic<bool> polling_{false};           // owned: waits, or is about to
+  std::atomic<std::uint64_t> waits_begun_{0};  // owned: since then it does not hold the GIL
+  std::uint64_t last_threadsafe_ = 0;          // when call_soon_threadsafe last found it waiting
+  std::mutex wake_mutex_;                      // guards waking against Close
   Lag lag_;
   std::uint64_t iterations_ = 0;  // batches of callbacks
 

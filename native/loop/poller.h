@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "interp/ref.h"
+#include "loop/spin.h"
 
 namespace coloop::loop {
 
@@ -59,10 +60,13 @@ class Poller {
   void Detach(int fd, const Channel& channel, bool kernel_too);
   [[nodiscard]] Channel* FindChannel(int fd) const;
 
-  // Notes what is ready, after waiting for it or without. GIL not needed.
-  void Note(bool wait = false);
-  // The next poll, or the one that waits now, returns. Any thread, GIL not needed.
-  void Wake();
+  // Notes what is ready. GIL not needed.
+  void Note() { (void)Poll(false); }
+  // The same after a wait for it. GIL not held.
+  void Wait();
+  // The next poll, or the one that waits now, returns. True where the loop's thread does not sleep
+  // but looks for this very call: it is there at once. Any thread, GIL not needed.
+  bool Wake();
   // A poll returns at that time of Loop::Now(), to the nanosecond, and not before.
   void SetTimer(double when);
   [[nodiscard]] bool has_events() const { return !events_.empty(); }
@@ -123,10 +127,19 @@ class Poller {
   // Puts a descriptor of our own in the epoll: its events say nothing but that a poll returned.
   [[nodiscard]] bool AddOwn(int fd) const;
 
+  struct Polled {
+    bool any;    // something was reported
+    bool woken;  // somebody called Wake since the poll before
+  };
+  [[nodiscard]] Polled Poll(bool wait);
+  [[nodiscard]] Polled LookFor(std::uint64_t nanoseconds);
+
   int epoll_ = -1;
   int wake_ = -1;
   int timer_ = -1;
-  std::atomic<bool> woken_{false};  // since the last poll
+  std::atomic<bool> woken_{false};    // since the last poll
+  std::atomic<bool> looking_{false};  // `woken_` is seen without the kernel
+  Spin spin_;
   Watches watches_;
   std::vector<Event> events_;
   std::size_t active_ = 0;

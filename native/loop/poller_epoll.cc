@@ -16,9 +16,12 @@
 #include <utility>
 
 #include "base/counters.h"
+#include "base/ticks.h"
 #include "interp/ref.h"
 #include "loop/channel.h"
 #include "loop/poller.h"
+#include "loop/running.h"
+#include "loop/spin.h"
 
 namespace coloop::loop {
 
@@ -27,6 +30,7 @@ constexpr std::size_t kBatch = 256;
 // A watch that is removed between a poll and its batch gives one stray event, not a row of them.
 constexpr int kStrayBatches = 8;
 constexpr std::uint32_t kOwnSerial = 0;  // no watch has it
+constexpr int kPauses = 32;              // about a microsecond
 }  // namespace
 
 Poller::~Poller() { Close(); }
@@ -55,11 +59,13 @@ bool Poller::AddOwn(int fd) const {
   return Control(EPOLL_CTL_ADD, fd, kOwnSerial, EPOLLIN | EPOLLET);
 }
 
-void Poller::Wake() {
-  if (woken_.exchange(true)) return;
+bool Poller::Wake() {
+  if (woken_.exchange(true)) return false;
+  if (looking_) return true;
   const std::uint64_t one = 1;
   // Fails only when the counter is full, and then the poll has been woken.
   (void)!write(wake_, &one, sizeof(one));
+  return false;
 }
 
 void Poller::SetTimer(double when) {
@@ -244,10 +250,10 @@ void Poller::Renew() {
   }
 }
 
-void Poller::Note(bool wait) {
+Poller::Polled Poller::Poll(bool wait) {
   std::array<epoll_event, kBatch> ready;
   const int count = epoll_wait(epoll_, ready.data(), kBatch, wait ? -1 : 0);
-  woken_ = false;  // before the loop looks at what it was woken for
+  const bool woken = woken_.exchange(false);  // before the loop looks at what it was woken for
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = ready[static_cast<std::size_t>(i)];
     if (event.data.u64 >> 32U == kOwnSerial) continue;
@@ -258,6 +264,35 @@ void Poller::Note(bool wait) {
                             (event.events & ~(EPOLLIN | EPOLLRDHUP)) != 0,
                             (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0});
   }
+  return Polled{count != 0, woken};
+}
+
+void Poller::Wait() {
+  if (!spin_.expected()) {
+    spin_.Ended(Poll(true).woken);
+    return;
+  }
+  const std::uint64_t start = MonotonicNanoseconds();
+  const std::uint64_t budget = spin_.budget();
+  Polled polled{false, false};
+  if (budget != 0) polled = LookFor(budget);
+  if (!polled.any && !polled.woken) polled = Poll(true);
+  spin_.EndedAfter(MonotonicNanoseconds() - start, polled.woken);
+}
+
+// For what other threads say, and every microsecond or so for what the kernel says.
+Poller::Polled Poller::LookFor(std::uint64_t nanoseconds) {
+  const std::uint64_t end = MonotonicNanoseconds() + nanoseconds;
+  looking_ = true;
+  Polled polled{false, false};
+  do {
+    for (int i = 0; i < kPauses && !woken_.load(std::memory_order_relaxed); ++i) base::Pause();
+    polled = Poll(false);
+  } while (!polled.any && !polled.woken && MonotonicNanoseconds() < end);
+  looking_ = false;
+  // Whoever called between that poll and this did without the kernel.
+  if (woken_.exchange(false)) polled.woken = true;
+  return polled;
 }
 
 }  // namespace coloop::loop
