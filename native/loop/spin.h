@@ -25,12 +25,14 @@ class Spin {
   // a longer row of calls only.
   void EndedAfter(std::uint64_t nanoseconds, bool woken) {
     const std::uint64_t looked = budget();
+    const bool in_vain = looked != 0 && (!woken || nanoseconds > looked);
     woken_last_ = woken;
-    if (looked != 0) {
-      const bool found = woken && nanoseconds <= looked;
-      needed_ = found ? std::max(needed_ - 1, kLeastRow) : std::min(2 * needed_, kLongestRow);
+    if (in_vain) {
+      needed_ = std::min(2 * needed_, kLongestRow);
+    } else if (looked != 0) {
+      needed_ = std::max(needed_ - 1, kLeastRow);
     }
-    row_ = woken && nanoseconds <= kLongest ? std::min(row_ + 1, kLongestRow) : 0;
+    row_ = woken && !in_vain && nanoseconds <= kLongest ? std::min(row_ + 1, kLongestRow) : 0;
     budget_ = std::clamp(2 * nanoseconds, kShortest, kLongest);
   }
 

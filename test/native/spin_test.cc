@@ -64,9 +64,12 @@ TEST(looks_in_vain_make_looks_rarer_and_finds_make_them_frequent) {
 
 TEST(a_call_that_comes_after_the_look_was_looked_for_in_vain) {
   Spin spin;
-  (void)WaitsUntilLook(spin, kSoon);
-  spin.EndedAfter(Spin::kLongest, true);
-  EXPECT(spin.budget() == 0);
+  for (int i = 0; i < 10; ++i) {
+    (void)WaitsUntilLook(spin, kSoon);
+    spin.EndedAfter(Spin::kLongest, true);
+    EXPECT(spin.budget() == 0);
+  }
+  EXPECT(WaitsUntilLook(spin, kSoon) == static_cast<int>(Spin::kLongestRow));
 }
 
 }  // namespace
