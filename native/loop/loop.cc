@@ -127,7 +127,7 @@ void Loop::CallSoonThreadsafe(const interp::Gil& gil, Owned handle) {
   if (host_ == nullptr && !polling_) return;
   const std::uint64_t now = MonotonicNanoseconds();
   const bool flood = now - std::exchange(last_threadsafe_, now) < kFloodNanoseconds;
-  if (flood || host_ != nullptr) {
+  if (flood || poller_.woken()) {
     Wake();
     return;
   }

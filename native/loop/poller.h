@@ -67,6 +67,8 @@ class Poller {
   // The next poll, or the one that waits now, returns. True where the loop's thread does not sleep
   // but looks for this very call: it is there at once. Any thread, GIL not needed.
   bool Wake();
+  // Somebody has called that since the last poll: to call it costs nothing now.
+  [[nodiscard]] bool woken() const { return woken_; }
   // A poll returns at that time of Loop::Now(), to the nanosecond, and not before.
   void SetTimer(double when);
   [[nodiscard]] bool has_events() const { return !events_.empty(); }
