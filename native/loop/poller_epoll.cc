@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -32,6 +33,12 @@ constexpr std::size_t kBatch = 256;
 constexpr int kStrayBatches = 8;
 constexpr std::uint32_t kOwnSerial = 0;  // no watch has it
 constexpr int kPauses = 32;              // about a microsecond
+
+// Where there is but one processor, nobody calls while the loop looks.
+bool HasOtherProcessors() {
+  static const bool has = std::thread::hardware_concurrency() > 1;
+  return has;
+}
 }  // namespace
 
 Poller::~Poller() { Close(); }
@@ -274,7 +281,7 @@ void Poller::Wait() {
     return;
   }
   const std::uint64_t start = MonotonicNanoseconds();
-  const std::uint64_t budget = spin_.budget();
+  const std::uint64_t budget = HasOtherProcessors() ? spin_.budget() : 0;
   Polled polled{false, false};
   if (budget != 0) polled = LookFor(budget);
   if (!polled.any && !polled.woken) polled = Poll(true);
