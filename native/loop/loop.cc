@@ -357,7 +357,8 @@ void Loop::LookOften() {
 }
 
 // Between two generations of a batch. asyncio looks each time, and programs that wait for I/O by
-// some sleep(0) rely on that; where nothing comes, the looks become rare.
+// some sleep(0) rely on that; where nothing comes, the looks become rare. What is watched anew is
+// looked at before the next generation: what has come for it goes before what that queues.
 bool Loop::LookBetween(const interp::Gil& gil) {
   if (++vain_looks_ > kOftenLooks) look_interval_ = std::min(2 * look_interval_, kRarestLook);
   poller_.Note();
@@ -388,7 +389,7 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
     }
     if (ready_.empty()) LookOften();
     if (ready_.empty() || (stopping && host_ == nullptr)) return true;
-    if (--until_look == 0 || own_time_) {
+    if (--until_look == 0 || own_time_ || poller_.has_news()) {
       if (!LookBetween(gil)) return false;
       until_look = look_interval_;
     }

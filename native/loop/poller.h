@@ -71,6 +71,8 @@ class Poller {
   [[nodiscard]] bool woken() const { return woken_; }
   // A poll returns at that time of Loop::Now(), to the nanosecond, and not before.
   void SetTimer(double when);
+  // Whether something is watched that was not yet at the last poll. GIL held.
+  [[nodiscard]] bool has_news() const { return has_news_; }
   [[nodiscard]] bool has_events() const { return !events_.empty(); }
   [[nodiscard]] const std::vector<Event>& events() const { return events_; }
   void ClearEvents() { events_.clear(); }
@@ -146,6 +148,7 @@ class Poller {
   std::vector<Event> events_;
   std::size_t active_ = 0;
   std::uint32_t last_serial_ = 0;
+  std::atomic<bool> has_news_{false};
   bool stray_ = false;     // the batch has an event of a watch that is gone
   int stray_batches_ = 0;  // so many batches in a row had
 };

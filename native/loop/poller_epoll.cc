@@ -128,6 +128,7 @@ bool Poller::Add(int fd, std::uint32_t serial, std::uint32_t events) const {
 }
 
 bool Poller::Update(int fd, Watch& watch, std::uint32_t events) {
+  has_news_ = true;
   const bool known = watch.serial != 0;
   if (known && Control(EPOLL_CTL_MOD, fd, watch.serial, events)) return true;
   if (known && errno != ENOENT) return false;  // else: closed, and its number used again
@@ -260,6 +261,7 @@ void Poller::Renew() {
 
 Poller::Polled Poller::Poll(bool wait) {
   std::array<epoll_event, kBatch> ready;
+  has_news_ = false;
   const int count = epoll_wait(epoll_, ready.data(), kBatch, wait ? -1 : 0);
   const bool woken = woken_.exchange(false);  // before the loop looks at what it was woken for
   for (int i = 0; i < count; ++i) {

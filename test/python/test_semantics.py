@@ -9,6 +9,7 @@ import contextlib
 import gc
 import logging
 import re
+import socket
 import sys
 import threading
 import time
@@ -396,6 +397,58 @@ def eager_tasks(loop: Any, told: Told) -> None:
     loop.set_task_factory(factory)
     loop.set_debug(True)
     loop.run_until_complete(loop.create_task(main(), name="main"))
+
+
+@case
+def what_waits_for_a_new_watch_comes_first(loop: Any, told: Told) -> None:
+    """Before what the end of the one before it queues, as when a program changes pipes."""
+
+    class Noted(asyncio.Protocol):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def data_received(self, data: bytes) -> None:
+            told.append((self.name, data))
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            told.append((self.name, exc))
+
+    def opened(name: str, how: str, end: socket.socket) -> Any:
+        if how == "pipe":
+            return loop.connect_read_pipe(lambda: Noted(name), end)
+        if how == "accepted":
+            return loop.connect_accepted_socket(lambda: Noted(name), end)
+        return loop.create_unix_connection(lambda: Noted(name), sock=end)
+
+    async def change(how: str) -> None:
+        pairs = [socket.socketpair() for _ in range(2)]
+        with pairs[0][0], pairs[1][0]:
+            for near, _ in pairs:
+                near.send(b"waits")
+            old, _ = await opened(f"old {how}", how, pairs[0][1])
+            while (f"old {how}", b"waits") not in told:
+                await asyncio.sleep(0)
+            new, _ = await opened(f"new {how}", how, pairs[1][1])
+            told.append("opened")
+            old.close()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            new.close()
+            await asyncio.sleep(0)
+
+    async def watch() -> None:
+        near, far = socket.socketpair()
+        with near, far:
+            near.send(b"waits")
+            loop.add_reader(far, lambda: told.append(("reader", far.recv(5))))
+            loop.call_soon(lambda: loop.call_soon(told.append, "two generations later"))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            loop.remove_reader(far)
+
+    for how in ("pipe", "accepted", "connection"):
+        loop.run_until_complete(change(how))
+    loop.run_until_complete(watch())
 
 
 class Semantics(unittest.TestCase):
