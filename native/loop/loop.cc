@@ -370,7 +370,8 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
   std::uint64_t start = 0;  // the clock is read only where there is more than a little to run
   std::uint64_t last_look = 0;
   for (int generation = 1;; ++generation) {
-    for (std::size_t count = ready_.size(); count > 0; --count) {
+    // A callback may run the loop in itself, and the queue empty.
+    for (std::size_t count = ready_.size(); count > 0 && !ready_.empty(); --count) {
       const ReadyItem item = ready_.Pop();
       if (run_ != nullptr) run_->Next();
       in_callback_ = true;
@@ -433,18 +434,6 @@ bool Loop::PollOnce(const interp::Gil& gil, const ServedThread& served) {
   return true;
 }
 
-// Before a poll. An earlier time that it is set for already only wakes the loop in vain.
-void Loop::ArmTimer() {
-  if (timers_.empty()) {
-    armed_for_ = kNever;
-    return;
-  }
-  const double first = timers_.first() + time_offset_;
-  if (armed_for_ <= first && armed_for_ > Now()) return;
-  armed_for_ = first;
-  if (first != kNever) poller_.SetTimer(first);
-}
-
 // An exception that another thread sets for this one is raised by Python code only.
 bool Loop::Checkpoint() {
   if (!interrupted_.exchange(false)) return true;
@@ -452,14 +441,24 @@ bool Loop::Checkpoint() {
   return static_cast<bool>(done);
 }
 
+// A thread that runs it may wait without the GIL.
+const char* Loop::ObstacleToRun() const {
+  if (opened_ && host_ != nullptr) return "this loop is driven and closed by Node.js";
+  return RunsElsewhere() ? "This event loop is already running" : nullptr;
+}
+
 bool Loop::RunUntilStopped(const interp::Gil& gil) {
   const ServedThread served(*this);
-  for (;;) {
-    if (!PollOnce(gil, served) || PyErr_CheckSignals() != 0 || !Checkpoint()) return false;
-    served.Serve(gil);
-    if (!RunBatch(gil)) return false;
-    if (stopping || closed) return true;
-  }
+  runner_ = std::this_thread::get_id();
+  ++runs_;
+  bool stays = true;
+  do {
+    stays = PollOnce(gil, served) && PyErr_CheckSignals() == 0 && Checkpoint();
+    if (stays) served.Serve(gil);
+    stays = stays && RunBatch(gil);
+  } while (stays && !stopping && !closed);
+  --runs_;
+  return stays;
 }
 
 int Loop::Traverse(int (*visit)(_object*, void*), void* argument) const {

@@ -68,6 +68,12 @@ class Loop {
   // One owned iteration after another until stopping(). False with an exception set:
   // KeyboardInterrupt and SystemExit leave the loop.
   [[nodiscard]] bool RunUntilStopped(const interp::Gil& gil);
+  // Why it is not for this thread to run or close it; null if it is.
+  [[nodiscard]] const char* ObstacleToRun() const;
+  // Whether another thread is in RunUntilStopped(), whatever `thread_id` was made to say. GIL held.
+  [[nodiscard]] bool RunsElsewhere() const {
+    return runs_ > 0 && runner_ != std::this_thread::get_id();
+  }
 
   void CallSoon(interp::Owned handle);
   void CallAt(double when, interp::Owned handle);
@@ -185,6 +191,8 @@ class Loop {
   double time_offset_ = 0;                     // of Now() to it, when it was last asked
   double armed_for_ = kNever;                  // the time that the poller's timer was last set for
   std::thread::id thread_;                     // the host's; an owned loop may move
+  std::thread::id runner_;                     // owned: whose RunUntilStopped() it is
+  int runs_ = 0;                               // how many there are, one in another's callback
   std::atomic<bool> stale_{false};             // another thread changed what libuv must be told of
   std::atomic<bool> interrupted_{false};       // Python's own checks are due
   std::atomic<bool> polling_{false};           // owned: waits, or is about to

@@ -180,7 +180,7 @@ PyObject* Time(PyObject*, PyObject*) { return PyFloat_FromDouble(Loop::Now()); }
 PyObject* GetDebug(PyObject* self, PyObject*) { return PyBool_FromLong(Get(self).debug ? 1 : 0); }
 PyObject* IsClosed(PyObject* self, PyObject*) { return PyBool_FromLong(Get(self).closed ? 1 : 0); }
 PyObject* IsRunning(PyObject* self, PyObject*) {
-  return PyBool_FromLong(Get(self).thread_id != 0 ? 1 : 0);
+  return PyBool_FromLong(Get(self).thread_id != 0 || Get(self).RunsElsewhere() ? 1 : 0);
 }
 
 PyObject* CheckClosed(PyObject* self, PyObject*) {
@@ -206,11 +206,11 @@ PyObject* CreateFuture(PyObject* self, PyObject*) {
   return future.release();
 }
 
-// What only an owned loop may do. Python's half has said so already to whoever asked politely.
+// Python's half has said so already to whoever asked politely.
 bool CheckOwned(const Loop& loop) {
-  if (!loop.opened() || !loop.hosted()) return true;
-  PyErr_SetString(PyExc_RuntimeError, "this loop is driven and closed by Node.js");
-  return false;
+  const char* obstacle = loop.ObstacleToRun();
+  if (obstacle != nullptr) PyErr_SetString(PyExc_RuntimeError, obstacle);
+  return obstacle == nullptr;
 }
 
 PyObject* RunOnce(PyObject* self, PyObject*) {

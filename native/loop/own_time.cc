@@ -54,6 +54,18 @@ bool Loop::AskTime(const Gil& gil) {
   return !own_time_ || timers_.empty() || TimerNow(gil, &now);
 }
 
+// Before a poll. An earlier time that it is set for already only wakes the loop in vain.
+void Loop::ArmTimer() {
+  if (timers_.empty()) {
+    armed_for_ = kNever;
+    return;
+  }
+  const double first = timers_.first() + time_offset_;
+  if (armed_for_ <= first && armed_for_ > Now()) return;
+  armed_for_ = first;
+  if (first != kNever) poller_.SetTimer(first);
+}
+
 int SetLoopAttribute(PyObject* self, PyObject* name, PyObject* value) {
   if (PyObject_GenericSetAttr(self, name, value) != 0) return -1;
   Loop* loop = IsTime(name) ? Loop::From(Gil::FromPython(), self) : nullptr;

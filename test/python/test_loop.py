@@ -337,6 +337,39 @@ class OurLoop(Mixin, LoopCase):
             self.addCleanup(asyncio.set_event_loop_policy, None)
         self.assertEqual(asyncio.run(kind()), "ErlangEventLoop")
 
+    def test_a_callback_that_runs_the_loop_in_itself(self) -> None:
+        seen: list[Any] = []
+
+        def nested(number: int) -> None:
+            self.loop.call_soon(self.loop.stop)
+            self.loop._run_once()
+            seen.append(number)
+
+        for number in range(3):
+            self.loop.call_soon(nested, number)
+            self.loop.call_soon(seen.append, "between")
+        self.run_once()
+        self.assertCountEqual(seen, [0, 1, 2, *["between"] * 3])
+
+    def test_one_thread_at_a_time_runs_it_whatever_its_fields_say(self) -> None:
+        errors: list[str] = []
+
+        def intrude() -> None:
+            for intrusion in (self.loop.run_forever, self.loop._run_once, self.loop.close):
+                self.loop._thread_id = None
+                try:
+                    intrusion()
+                except RuntimeError as error:
+                    errors.append(str(error))
+            self.loop.stop()
+
+        intruder = threading.Timer(0.02, intrude)  # while it waits
+        intruder.start()
+        self.loop.run_forever()
+        intruder.join()
+        again = "This event loop is already running"
+        self.assertEqual(errors, [again, again, "Cannot close a running event loop"])
+
     def test_stop_on_another_thread_ends_a_loop_that_waits(self) -> None:
         guard = threading.Timer(20, os._exit, [70])
         guard.start()
