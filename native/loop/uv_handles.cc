@@ -138,7 +138,8 @@ void Loop::Drain(const interp::Gil& gil) {
     const RunningLoop running(gil, self_, RunningLoop::Before::kNone);
     interp::Run run(interp::CurrentLane());
     run_ = &run;
-    (void)RunBatch(gil);
+    // An exception handler or a time() that leaves a loop has none to leave here.
+    if (!RunBatch(gil)) interp::ReportUnraisable(gil, self_);
     if (!closed && !AskTime(gil)) interp::ReportUnraisable(gil, self_);
     run_ = nullptr;
   }

@@ -42,10 +42,12 @@ def connect(loop: Any, on_error: Any) -> None:
         leaves = loop._starting_task and isinstance(exception, (SystemExit, KeyboardInterrupt))
         if "future" in context and (leaves or hasattr(exception, "_coloop_watch")):
             return
-        handle(context)
-        if not on_error._alive:
-            return
-        on_error(str(context.get("message", "")), context.get("exception"), _coloop.opaque(context))
+        try:
+            handle(context)
+        finally:
+            if on_error._alive:
+                message = str(context.get("message", ""))
+                on_error(message, context.get("exception"), _coloop.opaque(context))
 
     loop.call_exception_handler = call_exception_handler
 

@@ -161,14 +161,18 @@ def _status(code: object) -> int:
 
 
 def _leave_on_exit(loop: Any, leave: Callable[[int], None]) -> None:
-    """`sys.exit()` in a callback or a Task ends the program, as under `asyncio.run`."""
+    """`sys.exit()` in a callback, a Task or an exception handler ends the program, as under
+    `asyncio.run`."""
     handle = loop.call_exception_handler
 
     def call_exception_handler(context: dict[str, Any]) -> None:
         error = context.get("exception")
         if isinstance(error, (SystemExit, KeyboardInterrupt)):
             leave(_report(error))
-        else:
+            return
+        try:
             handle(context)
+        except (SystemExit, KeyboardInterrupt) as left:
+            leave(_report(left))
 
     loop.call_exception_handler = call_exception_handler

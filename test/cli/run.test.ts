@@ -141,6 +141,11 @@ async with asyncio.Lock():
     ["sys.exit('text')", 1, "text\n"],
     ["loop.call_soon(sys.exit, 8); await asyncio.sleep(30)", 8, ""],
     ["asyncio.create_task(leave()); await asyncio.sleep(30)", 9, ""],
+    [
+      "loop.set_exception_handler(lambda *_: sys.exit(6)); loop.call_soon(int, 'no'); await asyncio.sleep(30)",
+      6,
+      "",
+    ],
   ])("%s", async (text, code, stderr) => {
     const start = "import asyncio, sys\nasync def leave():\n  sys.exit(9)\n";
     const all = `${start}loop = asyncio.get_running_loop()\nprint('out', end='')\nawait asyncio.sleep(0)\n${text}`;
