@@ -86,7 +86,7 @@ int FindUnusedSignal() {
 }
 
 void SetInterrupt(unsigned long ident) {
-  (void)PyThreadState_SetAsyncExc(ident, PyExc_KeyboardInterrupt);
+  SetAsyncException(Gil::FromPython(), ident, PyExc_KeyboardInterrupt);
 }
 
 // The main interpreter takes no visits any more.
@@ -170,6 +170,27 @@ void InterruptOnSigint() {
   sigaction(SIGINT, &action, nullptr);
 }
 
+// Up to 3.11 a thread that is being started has the ident of the one that starts it, until it runs,
+// and is found before that. It would end before it has said that it began, for which the other
+// waits.
+void SetAsyncException(const Gil&, unsigned long ident, PyObject* exception) {
+#if PY_VERSION_HEX < 0x030C0000
+  PyThreadState* found = nullptr;
+  PyThreadState* oldest = nullptr;
+  PyThreadState* each = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+  for (; each != nullptr; each = PyThreadState_Next(each)) {
+    if (each->thread_id != ident) continue;
+    if (found == nullptr) found = each;
+    oldest = each;
+  }
+#endif
+  (void)PyThreadState_SetAsyncExc(ident, exception);
+#if PY_VERSION_HEX < 0x030C0000
+  if (found == oldest || (exception != nullptr && found->async_exc == nullptr)) return;
+  Py_XSETREF(oldest->async_exc, std::exchange(found->async_exc, nullptr));
+#endif
+}
+
 unsigned long ThreadIdent(const Gil&) { return PyThread_get_thread_ident(); }
 
 void InterruptThread(const PythonThread& thread, std::function<bool()> meant,
@@ -182,8 +203,8 @@ void InterruptThread(const PythonThread& thread, std::function<bool()> meant,
              });
 }
 
-void ClearInterrupt(const Gil&) {
-  (void)PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), nullptr);
+void ClearInterrupt(const Gil& gil) {
+  SetAsyncException(gil, PyThread_get_thread_ident(), nullptr);
 }
 
 void EndDespite(int grace_ms, int code) {

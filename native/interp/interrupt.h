@@ -14,6 +14,8 @@
 #include "base/result.h"
 #include "interp/gil.h"
 
+struct _object;
+
 namespace coloop::interp {
 
 // Installs Python's default_int_handler (without touching the process's SIGINT) and the handler of
@@ -34,6 +36,10 @@ void TripInterrupt();
 // handles it now. For a program that is Python's alone; main thread.
 void InterruptOnSigint();
 [[nodiscard]] bool InterruptsOnSigint();
+
+// PyThreadState_SetAsyncExc for that thread and no other: an exception class, or null to take it
+// back.
+void SetAsyncException(const Gil& gil, unsigned long ident, _object* exception);
 
 // The calling thread, for InterruptThread.
 [[nodiscard]] unsigned long ThreadIdent(const Gil& gil);

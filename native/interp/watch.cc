@@ -95,7 +95,7 @@ PyObject* ExceptionClass() {
 void Arm(const Gil& gil, Lane& lane) {
   const std::uint64_t id = ChooseFor(lane);
   if (id == 0) return;
-  (void)PyThreadState_SetAsyncExc(lane.ident, ExceptionClass());
+  SetAsyncException(gil, lane.ident, ExceptionClass());
   lane.armed = id;
   if (lane.wake != nullptr) lane.wake(gil, lane.ident);
 }

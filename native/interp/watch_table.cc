@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "interp/gil.h"
+#include "interp/interrupt.h"
 #include "interp/ref.h"
 #include "interp/run.h"
 
@@ -108,7 +110,7 @@ void Watches::MarkRaised(std::uint64_t id) {
 void Watches::TakeBack(Lane& lane) {
   const std::uint64_t id = std::exchange(lane.armed, 0);
   if (id == 0 || PyThreadState_Get()->async_exc == nullptr) return;
-  (void)PyThreadState_SetAsyncExc(lane.ident, nullptr);
+  SetAsyncException(Gil::FromPython(), lane.ident, nullptr);
   const auto found = all.find(id);
   if (found == all.end()) return;
   found->second.raised = false;
