@@ -83,8 +83,6 @@ Owned New(const interp::Gil& gil, HandleKind& kind, Loop& loop, PyObject* callba
   Slot(self, handle_layout.repr) = Owned::NewRef(Py_None).release();
   Slot(self, handle_layout.context) = own_context.release();
   HandleExtra& extra = ExtraOf(self);
-  extra.native = &loop;
-  extra.owner = loop.object();
   extra.shares_context = context == nullptr;
   if (loop.in_callback()) {
     LinkFresh(kind, extra);

@@ -13,8 +13,6 @@ struct _typeobject;
 
 namespace coloop::loop {
 
-class Loop;
-
 constexpr std::size_t kInlineArgs = 3;
 constexpr std::size_t kSpareHandles = 2048;
 
@@ -26,9 +24,7 @@ struct HandleLink {
 
 // What follows the slots of the base class.
 struct HandleExtra {
-  HandleLink fresh;  // in HandleKind::fresh, or null
-  Loop* native;
-  _object* owner;                          // whose `native` is, as long as the slot `_loop` has it
+  HandleLink fresh;                        // in HandleKind::fresh, or null
   std::array<_object*, kInlineArgs> args;  // unless the slot `_args` is set
   double when;                             // of a timer
   std::uint8_t count;                      // of `args`

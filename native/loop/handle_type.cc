@@ -142,7 +142,7 @@ int SetContext(PyObject* self, PyObject* value, void*) {
 PyObject* Cancel(PyObject* self, PyObject*) {
   if (IsCancelled(self)) Py_RETURN_NONE;
   const Owned owner = Owned::NewRef(Slot(self, handle_layout.loop));
-  Loop* loop = owner && owner.get() == ExtraOf(self).owner ? ExtraOf(self).native : nullptr;
+  Loop* loop = owner ? Loop::From(interp::Gil::FromPython(), owner.get()) : nullptr;
   Py_XSETREF(Slot(self, handle_layout.cancelled), Owned::NewRef(Py_True).release());
   if (loop != nullptr && IsTimerHandle(self) && IsScheduled(self)) loop->TimerCancelled(self);
   // As asyncio: it is what remains to be shown of the callback.

@@ -276,6 +276,18 @@ class Mixin:
 class OurLoop(Mixin, LoopCase):
     make = staticmethod(coloop.new_event_loop)
 
+    def test_a_handle_that_was_given_another_loop(self) -> None:
+        other = coloop.new_event_loop()
+        self.addCleanup(other.close)
+        for loop in (other, None, object()):
+            handle: Any = self.loop.call_later(5, print)
+            handle._loop = loop
+            handle.cancel()
+            self.assertTrue(handle.cancelled())
+        other.call_later(0, other.stop)
+        other.run_forever()
+        self.run_once()
+
     def test_what_cannot_be_done_to_a_handle(self) -> None:
         handle = self.loop.call_later(5, print)
         for name in ("_args", "_context", "_when"):
