@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import importlib
 import inspect
+import logging
 import sys
 import traceback
 from types import ModuleType
@@ -210,7 +211,10 @@ def report_late(exception: Any, task: Any) -> None:
         "exception": exception,
         "task": task,
     }
-    task.get_loop().call_exception_handler(context)
+    try:
+        task.get_loop().call_exception_handler(context)
+    except (SystemExit, KeyboardInterrupt):  # the handler's own: JavaScript has no call to end
+        logging.getLogger("asyncio").error("Unhandled error in exception handler", exc_info=True)
 
 
 def metrics() -> Any:

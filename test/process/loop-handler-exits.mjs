@@ -27,8 +27,23 @@ while errors:
     await asyncio.sleep(0.001)
 transport.close()
 `,
-  {},
+  undefined,
   { timeout: 10_000 },
 );
-console.log(told.join() === "ZeroDivisionError,AttributeError" ? "pass" : told);
+await py
+  .exec(
+    `
+errors = [SystemExit(5)]
+try:
+    await asyncio.sleep(60)
+finally:
+    raise ValueError("after the time-out")
+`,
+    undefined,
+    { timeout: 10 },
+  )
+  .catch((error) => told.push(error.name));
+while (py.evalSync("len(errors)") > 0) await new Promise(setImmediate);
+const wanted = "AttributeError,PythonTimeoutError,ValueError,ZeroDivisionError";
+console.log(told.sort().join() === wanted ? "pass" : told);
 await py.close();
