@@ -198,6 +198,18 @@ class Limits {
   }
 }
 
+/** For what nobody called: an interrupt that hits it is not told, and what it broke is done again. */
+function despiteInterrupts(act: () => unknown, times: number): void {
+  for (let i = 0; i < times; i++) {
+    try {
+      act();
+      return;
+    } catch (error) {
+      if (!(error instanceof PythonInterruptedError)) throw error;
+    }
+  }
+}
+
 /**
  * A promise that rejects as soon as the signal or the time-out says so, whatever the Task makes of its
  * cancellation; what the Task raises afterwards goes to the loop's exception handler.
@@ -210,7 +222,7 @@ function endEarly(promise: Promise<unknown>, task: unknown, limits: Limits): Pro
       ended = true;
       interrupted = limits.endTask() !== undefined;
       reject(error);
-      python().cancel(task);
+      despiteInterrupts(() => python().cancel(task), 3);
     });
     promise.then(
       (value) => {
@@ -226,7 +238,7 @@ function endEarly(promise: Promise<unknown>, task: unknown, limits: Limits): Pro
           !(error instanceof PythonAbortError) &&
           !(interrupted && error instanceof PythonInterruptedError)
         ) {
-          python().reportLate(new Thrown(error), task);
+          despiteInterrupts(() => python().reportLate(new Thrown(error), task), 1);
         }
       },
     );
