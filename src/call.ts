@@ -4,6 +4,7 @@ import { binding, type Handle } from "./binding.js";
 import { Encoder, encodeAll, Thrown } from "./encode.js";
 import {
   AbortError,
+  ColoopError,
   ColoopTypeError,
   PythonAbortError,
   PythonInterruptedError,
@@ -198,13 +199,17 @@ class Limits {
   }
 }
 
-/** For what nobody called: an interrupt that hits it is not told, and what it broke is done again. */
+/**
+ * For what nobody called: an interrupt that hits it is not told, and what it broke is done again. Where Python is
+ * closed there is nothing left to do.
+ */
 function despiteInterrupts(act: () => unknown, times: number): void {
   for (let i = 0; i < times; i++) {
     try {
       act();
       return;
     } catch (error) {
+      if (error instanceof ColoopError && error.code === "ERR_COLOOP_CLOSED") return;
       if (!(error instanceof PythonInterruptedError)) throw error;
     }
   }
