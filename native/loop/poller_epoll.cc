@@ -78,7 +78,7 @@ bool Poller::Wake() {
 
 void Poller::SetTimer(double when) {
   constexpr double kLatest = 1e9;  // seconds: decades of uptime
-  const double bounded = std::clamp(when, 1e-9, kLatest);
+  const double bounded = when > 1e-9 ? std::min(when, kLatest) : 1e-9;  // also for no number
   const double seconds = std::floor(bounded);
   itimerspec spec{};
   spec.it_value.tv_sec = static_cast<time_t>(seconds);
