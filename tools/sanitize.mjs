@@ -167,7 +167,7 @@ export async function sanitize(name, selection, { inNode = true } = {}) {
   // LeakSanitizer does not look.
   return add(
     counts,
-    await runInNode(folder, python, ["exit", "signal"], false),
+    await runInNode(folder, python, ["exit", "signal", "natural", "loop"], false),
     await runInNode(folder, python, processGroups, true),
   );
 }
