@@ -1,6 +1,6 @@
 // `npm run check:native`: clang-format and clang-tidy, version 19, over the C++ code.
 // `node tools/lint-native.mjs --write` formats; `--format-only` leaves clang-tidy out; with `--idle` it takes
-// only what time others leave it.
+// only what time others leave it, and clang's analyzer follows fewer paths, which is a third of the time.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -13,6 +13,10 @@ import { ask, main, root, run, timed, which } from "./run.mjs";
 
 const version = "19";
 const folders = ["native", "test/native"];
+const shallow = ["-analyzer-config", "mode=shallow"].flatMap((argument) => [
+  "--extra-arg=-Xclang",
+  `--extra-arg=${argument}`,
+]);
 
 function sources(...endings) {
   return folders
@@ -63,10 +67,10 @@ function compiledFiles() {
 }
 
 /** A clean file is not looked at again before it, a header or the profile changes. */
-function cleanMarks() {
+function cleanMarks(depth) {
   const folder = path.join(root, "build", "tidy");
   mkdirSync(folder, { recursive: true });
-  const common = createHash("sha256");
+  const common = createHash("sha256").update(depth.join());
   for (const file of [path.join(root, ".clang-tidy"), ...sources(".h", ".def")]) {
     common.update(readFileSync(file));
   }
@@ -78,11 +82,11 @@ function cleanMarks() {
     );
 }
 
-async function tidyFiles(program, queue, markOf) {
+async function tidyFiles(program, depth, queue, markOf) {
   let failed = false;
   for (let next = queue.pop(); next; next = queue.pop()) {
     const [file, database] = next;
-    const args = ["-p", database, "--quiet", "--warnings-as-errors=*", file];
+    const args = ["-p", database, "--quiet", "--warnings-as-errors=*", ...depth, file];
     const { code, stdout } = await run(program, args, { capture: true });
     if (code === 0) {
       writeFileSync(markOf(file, database), "");
@@ -94,17 +98,19 @@ async function tidyFiles(program, queue, markOf) {
   return failed;
 }
 
-async function tidy() {
+async function tidy(depth) {
   const { program, reason } = await findTool("clang-tidy");
   if (!program) return skip("clang-tidy", reason);
   const files = compiledFiles();
   if (files.size === 0) return skip("clang-tidy", "nothing is built yet: npm run build");
-  const markOf = cleanMarks();
+  const markOf = cleanMarks(depth);
   const queue = [...files].filter(([file, database]) => !existsSync(markOf(file, database)));
   const title = `check: clang-tidy, ${queue.length} of ${files.size} files`;
   const failures = await timed(title, () =>
     Promise.all(
-      Array.from({ length: os.availableParallelism() }, () => tidyFiles(program, queue, markOf)),
+      Array.from({ length: os.availableParallelism() }, () =>
+        tidyFiles(program, depth, queue, markOf),
+      ),
     ),
   );
   return count(failures.includes(true) ? 1 : 0);
@@ -120,9 +126,9 @@ function skip(name, reason) {
 }
 
 /** Returns how many checks passed, failed and were skipped. */
-export async function lintNative({ write = false, formatOnly = false } = {}) {
+export async function lintNative({ write = false, formatOnly = false, depth = [] } = {}) {
   const results = [await format(write)];
-  if (!formatOnly && !write) results.push(await tidy());
+  if (!formatOnly && !write) results.push(await tidy(depth));
   const sum = (key) => results.reduce((total, result) => total + result[key], 0);
   return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
 }
@@ -130,9 +136,10 @@ export async function lintNative({ write = false, formatOnly = false } = {}) {
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const write = process.argv.includes("--write");
   const formatOnly = process.argv.includes("--format-only");
-  if (process.argv.includes("--idle")) os.setPriority(os.constants.priority.PRIORITY_LOW);
+  const idle = process.argv.includes("--idle");
+  if (idle) os.setPriority(os.constants.priority.PRIORITY_LOW);
   await main(async () => {
-    const counts = await lintNative({ write, formatOnly });
+    const counts = await lintNative({ write, formatOnly, depth: idle ? shallow : [] });
     console.log(line(counts));
     return counts.failed === 0 ? 0 : 1;
   });
