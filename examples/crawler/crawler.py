@@ -57,6 +57,7 @@ class Crawler:
         self._sources: dict[str, set[str]] = {}  # target -> pages that link to it
         self._broken: dict[str, str] = {}  # target -> why
         self._workers: list[asyncio.Task[None]] = []
+        self._stopped = False
         self._pages = 0
         self._bytes = 0
         self._failures = 0
@@ -80,6 +81,9 @@ class Crawler:
 
     def stop(self) -> None:
         """Ends the crawl where it is: the findings so far are still yielded."""
+        # Before Python 3.12 wait_for() loses a cancellation that comes as the answer does
+        # (https://github.com/python/cpython/issues/86296): the workers are told by a flag, too.
+        self._stopped = True
         for worker in self._workers:
             worker.cancel()
 
@@ -108,7 +112,7 @@ class Crawler:
         address = urlsplit(self._origin)
         connection = Connection(address.hostname or "", address.port or 80)
         try:
-            while True:
+            while not self._stopped:
                 target = await self._frontier.get()
                 await self._visit(connection, target)
                 self._frontier.task_done()

@@ -127,12 +127,12 @@ void Loop::CallSoonThreadsafe(const interp::Gil& gil, Owned handle) {
   if (host_ == nullptr && !polling_) return;
   const std::uint64_t now = MonotonicNanoseconds();
   const bool flood = now - std::exchange(last_threadsafe_, now) < kFloodNanoseconds;
-  if (flood || poller_.woken()) {
+  if (flood || poller_.woken() || OnOwnThread()) {
     Wake();
     return;
   }
-  // Without the GIL, or the thread that wakes would run into it. One that calls again and again
-  // keeps it: then the loop has much to do when it gets it.
+  // Another thread wakes it without the GIL, or the loop would run into that. One that calls again
+  // and again keeps it: then the loop has much to do when it gets it.
   const std::uint64_t waits = waits_begun_;
   const interp::GilRelease release(gil);
   if (!Wake()) return;

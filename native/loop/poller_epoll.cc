@@ -287,7 +287,7 @@ void Poller::Wait() {
   Polled polled{false, false};
   if (budget != 0) polled = LookFor(budget);
   if (!polled.any && !polled.woken) polled = Poll(true);
-  spin_.EndedAfter(MonotonicNanoseconds() - start, polled.woken);
+  spin_.EndedAfter(MonotonicNanoseconds() - start, budget, polled.woken);
 }
 
 // For what other threads say, and every microsecond or so for what the kernel says.

@@ -21,10 +21,9 @@ class Spin {
     woken_last_ = woken;
     if (!woken) row_ = 0;
   }
-  // One that was, after so many nanoseconds. What was looked for in vain is looked for again after
-  // a longer row of calls only.
-  void EndedAfter(std::uint64_t nanoseconds, bool woken) {
-    const std::uint64_t looked = budget();
+  // One that was, after so many nanoseconds, of which it looked `looked` at most. What was looked
+  // for in vain is looked for again after a longer row of calls only.
+  void EndedAfter(std::uint64_t nanoseconds, std::uint64_t looked, bool woken) {
     const bool in_vain = looked != 0 && (!woken || nanoseconds > looked);
     woken_last_ = woken;
     if (in_vain) {

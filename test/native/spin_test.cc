@@ -19,7 +19,7 @@ int WaitsUntilLook(Spin& spin, std::uint64_t nanoseconds) {
   while ((!spin.expected() || spin.budget() == 0) && waits < 1'000) {
     ++waits;
     if (spin.expected()) {
-      spin.EndedAfter(nanoseconds, true);
+      spin.EndedAfter(nanoseconds, spin.budget(), true);
     } else {
       spin.Ended(true);
     }
@@ -38,7 +38,7 @@ TEST(calls_that_come_soon_are_looked_for) {
   Spin spin;
   EXPECT(WaitsUntilLook(spin, kSoon) == 3);
   EXPECT(spin.budget() == 2 * kSoon);
-  spin.EndedAfter(kSoon / 2, true);
+  spin.EndedAfter(kSoon / 2, spin.budget(), true);
   EXPECT(spin.budget() == kSoon);
 }
 
@@ -51,14 +51,14 @@ TEST(looks_in_vain_make_looks_rarer_and_finds_make_them_frequent) {
   Spin spin;
   int last = WaitsUntilLook(spin, kSoon);
   for (int i = 0; i < 3; ++i) {
-    spin.EndedAfter(kLate, false);
+    spin.EndedAfter(kLate, spin.budget(), false);
     EXPECT(spin.budget() == 0);
     const int waits = WaitsUntilLook(spin, kSoon);
     EXPECT(waits > last);
     last = waits;
   }
-  for (int i = 0; i < 100; ++i) spin.EndedAfter(kSoon, true);
-  spin.EndedAfter(kLate, false);
+  for (int i = 0; i < 100; ++i) spin.EndedAfter(kSoon, spin.budget(), true);
+  spin.EndedAfter(kLate, spin.budget(), false);
   EXPECT(WaitsUntilLook(spin, kSoon) < last);
 }
 
@@ -66,10 +66,18 @@ TEST(a_call_that_comes_after_the_look_was_looked_for_in_vain) {
   Spin spin;
   for (int i = 0; i < 10; ++i) {
     (void)WaitsUntilLook(spin, kSoon);
-    spin.EndedAfter(Spin::kLongest, true);
+    spin.EndedAfter(Spin::kLongest, spin.budget(), true);
     EXPECT(spin.budget() == 0);
   }
   EXPECT(WaitsUntilLook(spin, kSoon) == static_cast<int>(Spin::kLongestRow));
+}
+
+TEST(a_wait_that_did_not_look_has_not_looked_in_vain) {
+  Spin spin;
+  EXPECT(WaitsUntilLook(spin, kSoon) == 3);
+  for (int i = 0; i < 100; ++i) spin.EndedAfter(kSoon, 0, true);
+  spin.EndedAfter(kLate, 0, false);
+  EXPECT(WaitsUntilLook(spin, kSoon) == 3);
 }
 
 }  // namespace

@@ -68,6 +68,30 @@ test.each([
   expect(result.code).toBe(code);
 });
 
+test("the crawl stops although wait_for() loses cancellations, as before Python 3.12", async () => {
+  const code = `
+    const { Python } = await import("coloop");
+    (await Python.start()).execSync(\`
+import asyncio
+
+async def wait_for(awaitable, timeout):
+    task = asyncio.ensure_future(awaitable)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        return await task
+
+asyncio.wait_for = wait_for
+\`);
+    await import(${JSON.stringify(`${repository}/${crawler}`)});`;
+  const result = await runCode(code, {
+    onStart: (child) => afterOutput(child, "waiting", "SIGTERM"),
+  });
+  check(result);
+  expect(result.stdout).toContain("Stopped by SIGTERM; so far:");
+  expect(result.code).toBe(143);
+});
+
 test("a bad option is told", async () => {
   const result = await runScript(crawler, { args: ["--pages", "0"] });
   expect(result.stderr).toBe("--pages takes a whole number from 1, not 0\n");
