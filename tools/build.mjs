@@ -107,6 +107,7 @@ function readOwner(lock) {
 export async function build({
   python: selection,
   tests = false,
+  bridge = true,
   debug = false,
   loaderOnly = false,
   sanitize = "",
@@ -128,11 +129,10 @@ export async function build({
       COLOOP_PYTHON_INCLUDE: python.include,
       COLOOP_PYTHON_TAG: python.tag,
     };
-    await buildPart(
-      python.tag,
-      { COLOOP_PART: "bridge", COLOOP_NODE_INCLUDE: node, ...definitions },
-      tools,
-    );
+    if (bridge) {
+      const bridgeDefinitions = { COLOOP_PART: "bridge", COLOOP_NODE_INCLUDE: node };
+      await buildPart(python.tag, { ...bridgeDefinitions, ...definitions }, tools);
+    }
     if (tests) await buildTests(python, definitions, tools);
     return finish(python, typed);
   });

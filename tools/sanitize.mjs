@@ -157,11 +157,12 @@ export async function sanitize(name, selection, { inNode = true } = {}) {
   const folder = path.join(root, "build", name);
   mkdirSync(folder, { recursive: true });
   const output = path.join(folder, "build");
-  const python = await build({ python: selection, tests: true, sanitize: name, output });
+  const bridge = name === "address" && inNode;
+  const python = await build({ python: selection, tests: true, bridge, sanitize: name, output });
   const tests = path.join(output, `tests-${python.tag}`);
   await prove(sanitizers[name], tests, python);
   const counts = await runNative(tests, python, sanitizers[name]);
-  if (name !== "address" || !inNode) return counts;
+  if (!bridge) return counts;
   copyPackage(folder);
   // An exit leaves frames that run as they are, and what only they hold: they are in mapped memory, where
   // LeakSanitizer does not look.
