@@ -274,13 +274,13 @@ Result<void> StartEnvironment(EnvData& data) {
   data.js_host = std::make_shared<JsHost>(data);
   data.link = std::make_shared<interp::HostLink>();
   data.link->host = data.js_host;
-  data.loop_object = loop::NewHosted(gil, data.node_host.get());
+  ++data.open_uv_owners;
+  data.loop_object = loop::NewHosted(gil, data.node_host.get(), OnUvOwnerClosed, &data);
   if (!data.loop_object) {
     const base::Error error = interp::TakeAsError(gil, "ERR_COLOOP_START");
     data.node_host->Close(OnUvOwnerClosed, &data);
     return error;
   }
-  ++data.open_uv_owners;
   data.loop = loop::Loop::From(gil, data.loop_object.get());
   loop::SetThreadService(data.node_host.get());
   if (!data.main_thread) {

@@ -205,8 +205,10 @@ class Loop {
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 };
 
-// An ErlangEventLoop on the host's uv loop; null with an exception set.
-[[nodiscard]] interp::Owned NewHosted(const interp::Gil& gil, LoopHost* host);
+// An ErlangEventLoop on the host's uv loop; null with an exception set, and `closed` runs once
+// nothing is left of it.
+[[nodiscard]] interp::Owned NewHosted(const interp::Gil& gil, LoopHost* host, void (*closed)(void*),
+                                      void* data);
 // Ends it. `closed` runs on this thread when the last uv handle is closed.
 void CloseHosted(const interp::Gil& gil, _object* loop, void (*closed)(void*), void* data);
 

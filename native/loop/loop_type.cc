@@ -15,6 +15,7 @@
 #include "loop/channel.h"
 #include "loop/handle.h"
 #include "loop/host.h"
+#include "loop/hosted.h"
 #include "loop/loop.h"
 #include "loop/own_time.h"
 #include "loop/running.h"
@@ -39,9 +40,6 @@ struct LoopState {
   PyObject* no_arguments = nullptr;
 };
 interp::PerInterpreter<LoopState> state;
-thread_local PyObject* hosted_on_thread =
-    nullptr;                                    // borrowed: the bridge owns it until CloseHosted
-thread_local LoopHost* pending_host = nullptr;  // what the next loop is attached to
 
 Loop& Get(PyObject* self) { return *reinterpret_cast<LoopObject*>(self)->loop; }
 
@@ -238,9 +236,7 @@ PyObject* Open(PyObject* self, PyObject*) {
     PyErr_SetString(PyExc_RuntimeError, "the loop is open");
     return nullptr;
   }
-  if (!Get(self).Open(self, std::exchange(pending_host, nullptr))) {
-    return PyErr_SetFromErrno(PyExc_OSError);
-  }
+  if (!OpenOnHost(Get(self), self)) return PyErr_SetFromErrno(PyExc_OSError);
   Py_RETURN_NONE;
 }
 
@@ -454,38 +450,10 @@ PyType_Slot slots[] = {
 PyType_Spec spec = {"_coloop.Loop", sizeof(LoopObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
 
-// hosted_loop() -> the loop that this thread's JavaScript environment drives, or None
-PyObject* HostedLoop(PyObject*, PyObject*) {
-  return Owned::NewRef(hosted_on_thread != nullptr ? hosted_on_thread : Py_None).release();
-}
-
-PyMethodDef functions[] = {
-    {"hosted_loop", HostedLoop, METH_NOARGS,
-     "The loop that drives this JavaScript thread, or None on any other thread."},
-    {nullptr, nullptr, 0, nullptr},
-};
-
 }  // namespace
 
 Loop* Loop::From(const Gil&, PyObject* object) {
   return PyObject_TypeCheck(object, state->type) != 0 ? &Get(object) : nullptr;
-}
-
-Owned NewHosted(const Gil&, LoopHost* host) {
-  const Owned module(PyImport_ImportModule("_erlang_impl._loop"));
-  if (!module) return Owned();
-  pending_host = host;
-  Owned loop(PyObject_CallMethod(module.get(), "new_hosted", nullptr));
-  pending_host = nullptr;
-  if (loop) hosted_on_thread = loop.get();
-  return loop;
-}
-
-void CloseHosted(const Gil& gil, PyObject* object, void (*closed)(void*), void* data) {
-  const Owned done(PyObject_CallMethod(object, "_end_hosted", nullptr));
-  if (!done) interp::ReportUnraisable(gil, object);
-  hosted_on_thread = nullptr;
-  Get(object).Close(gil, closed, data);
 }
 
 bool AddToModule(const Gil& gil, PyObject* module) {
@@ -494,7 +462,7 @@ bool AddToModule(const Gil& gil, PyObject* module) {
   return state->context_name != nullptr && state->type != nullptr &&
          InitOwnTime(gil, reinterpret_cast<PyObject*>(state->type)) && AddTaskTypes(gil) &&
          PyModule_AddType(module, state->type) == 0 &&
-         PyModule_AddFunctions(module, functions) == 0;
+         PyModule_AddFunctions(module, hosted_functions) == 0;
 }
 
 }  // namespace coloop::loop

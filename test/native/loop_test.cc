@@ -44,7 +44,7 @@ class Hosted {
  public:
   Hosted() {
     const GilAcquire acquire;
-    loop_ = coloop::loop::NewHosted(acquire.gil(), &host);
+    loop_ = coloop::loop::NewHosted(acquire.gil(), &host, [](void*) {}, nullptr);
     globals_ = Owned(PyDict_New());
     PyDict_SetItemString(globals_.get(), "loop", loop_.get());
     PyDict_SetItemString(globals_.get(), "__builtins__", PyEval_GetBuiltins());
