@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "interp/error.h"
-#include "interp/object.h"
+#include "interp/gil.h"
+#include "interp/ref.h"
+#include "loop/host.h"
 #include "loop/loop.h"
 
 namespace coloop::loop {

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <utility>
 
-#include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/method.h"
 #include "interp/per_interpreter.h"
