@@ -260,7 +260,7 @@ class SSLTransport(_coloop.Tls):
             self._progress = _LOST
             self._loop.call_soon(self._protocol.connection_lost, exc)
         self._protocol = None
-        self._wake_waiter(exc or ConnectionAbortedError("SSL handshake was not completed"))
+        self._wake_waiter(exc)
 
     # Handshake
 

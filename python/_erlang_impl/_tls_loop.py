@@ -77,8 +77,11 @@ class TlsLoop:
         server_hostname: str | None = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
-    ) -> SSLTransport:
-        """The transport that the protocol shall use from then on."""
+    ) -> SSLTransport | None:
+        """The transport that the protocol shall use from then on.
+
+        As asyncio's, None if the connection was closed here before the handshake ended.
+        """
         make = _transport_class("Python ssl module is not available")
         import ssl
 
@@ -114,4 +117,4 @@ class TlsLoop:
             for step in steps:
                 step.cancel()
             raise
-        return tls
+        return None if tls._protocol is None else tls
