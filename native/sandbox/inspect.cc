@@ -3,6 +3,7 @@
 #include <Python.h>
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <string>
@@ -30,16 +31,20 @@ PyObject* Argument(PyObject* arguments, Py_ssize_t index) {
                                                            : nullptr;
 }
 
-// True if the last component of the dotted name is `last`: an extension's init function is found by
-// it, whatever package the file is loaded under.
+// True if CPython finds the init function of `last` by this name: by its last component, whatever
+// package the file is loaded under, up to a NUL, and with `_` for `-`.
 bool NameEndsIn(PyObject* name, const char* last) {
   const Py_ssize_t length = PyUnicode_GET_LENGTH(name);
   const Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, length, -1);
   Py_ssize_t at = dot < 0 ? 0 : dot + 1;
-  for (; at < length && *last != '\0'; ++at, ++last) {
-    if (PyUnicode_READ_CHAR(name, at) != static_cast<unsigned char>(*last)) return false;
+  const auto letter = [&]() -> Py_UCS4 {
+    const Py_UCS4 read = at < length ? PyUnicode_READ_CHAR(name, at) : 0;
+    return read == '-' ? '_' : read;
+  };
+  for (; *last != '\0'; ++at, ++last) {
+    if (letter() != static_cast<unsigned char>(*last)) return false;
   }
-  return at == length && *last == '\0';
+  return letter() == 0;
 }
 
 EventId ImportCase(PyObject* arguments) {
@@ -47,6 +52,9 @@ EventId ImportCase(PyObject* arguments) {
   PyObject* file = Argument(arguments, 1);
   if (name == nullptr || PyUnicode_Check(name) == 0) return kUnknownEvent;
   if (NameEndsIn(name, "_cffi_backend")) return IdOf("import/_cffi_backend");
+  if (NameEndsIn(name, "_interpreters") || NameEndsIn(name, "_xxsubinterpreters")) {
+    return IdOf("import/_interpreters");
+  }
   const bool extension = file != nullptr && file != Py_None;
   if (extension && NameEndsIn(name, "_posixsubprocess") && !LoadingOriginalForkExec()) {
     return IdOf("_posixsubprocess.fork_exec");
@@ -156,7 +164,10 @@ class Text {
 bool IsPathRule(Rule rule) { return rule == Rule::kRead || rule == Rule::kWrite; }
 
 std::string Because(Rule rule, std::string_view value) {
-  std::string shown(value.substr(0, 200));
+  std::size_t end = std::min<std::size_t>(value.size(), 200);
+  while (end > 0 && end < value.size() && (static_cast<unsigned char>(value[end]) & 0xc0U) == 0x80U)
+    --end;  // whole characters
+  std::string shown(value.substr(0, end));
   for (char& letter : shown) {
     if (static_cast<unsigned char>(letter) < ' ') letter = '?';
   }
@@ -201,6 +212,7 @@ std::string JudgeLocalAddress(const RuleUse& use, PyObject* address) {
   if (text.abstract()) {
     std::string name(text.view());
     name[0] = '@';
+    if (name.find('\0') != std::string::npos) return Unclear(use.rule);  // the kernel's names may
     return NameAllowed(use.rule, name.c_str()) ? std::string() : Because(use.rule, name);
   }
   return JudgePath(use, address, nullptr);

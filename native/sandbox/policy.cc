@@ -313,6 +313,9 @@ void SetOwn(OwnChoice choice) {
   SetOwnRules(std::move(choice.rules));
   own->denied.fill(false);
   for (const EventId event : choice.denied) own->denied[event] = true;
+  // An interpreter that it made, or that it runs code in, has another policy.
+  own->denied[IdOf("cpython.PyInterpreterState_New")] = any;
+  own->denied[IdOf("import/_interpreters")] = any;
   own->options = std::move(choice.options);
   if (any) some_have_own.store(true);
 }

@@ -31,8 +31,10 @@ constexpr const char* kMultiprocessingText =
 constexpr const char* kBlockedText = " is blocked in Node.js host context. ";
 constexpr const char* kPolicyText = "The sandbox policy denies it.";
 
+// What a rule quotes may be the bytes of a file name.
 Owned Text(std::string_view text) {
-  return Owned(PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
+  return Owned(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
 }
 
 // The remedy depends on who wanted the process. A name that lies changes the text only.

@@ -44,11 +44,15 @@ def tighten(
     Rules are those of JavaScript's `sandbox.rules`: `{"write": {"allow": ["/tmp"]}}`. Paths are
     absolute. Raises ValueError for an unknown name; then nothing is changed.
     """
+    if isinstance(deny, str):
+        raise TypeError("what to deny must be a list of str, not a str")
     lines: list[str] = []
     for rule, lists in (rules or {}).items():
         if not lists:
             raise ValueError(f"the rule {rule!r} needs a list: allow, deny or both")
         for way, patterns in lists.items():
+            if isinstance(patterns, str):
+                raise TypeError(f"{way!r} of the rule {rule!r} must be a list of str, not a str")
             if way == "allow":
                 lines.append(f"{rule} allow")
             lines += [f"{rule} {way} {pattern}" for pattern in patterns]

@@ -76,6 +76,16 @@ fake.fork_exec = lambda *a: os.posix_spawn("/bin/true", ["true"], {})
 sys.modules["_posixsubprocess"] = fake
 try: os.posix_spawn("/bin/true", ["true"], {})
 finally: del sys.modules["_posixsubprocess"]`,
+  "_posixsubprocess's file under another name": `
+import importlib.machinery, importlib.util
+spec = importlib.machinery.PathFinder.find_spec("_posixsubprocess")
+for name in "-posixsubprocess", "x.-posixsubprocess", "_posixsubprocess\\0x":
+    if spec is None: continue  # this Python has it built in
+    loader = importlib.machinery.ExtensionFileLoader(name, spec.origin)
+    try: importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    except RuntimeError as error: assert "is blocked" in str(error)
+    else: raise AssertionError(name)
+os.fork()`,
   "_signal imported again":
     "del sys.modules['_signal']\nimport _signal\n_signal.signal(_signal.SIGTERM, _signal.SIG_IGN)",
   "the garbage collector's objects": `
@@ -141,6 +151,30 @@ raise caught[0]`,
   "ctypes.pythonapi": "import ctypes\nctypes.pythonapi.fork()",
   "ctypes.pythonapi runs code":
     "import ctypes\nrun = ctypes.pythonapi.PyRun_SimpleString\nassert run(b'import os; os.fork()') == -1\nos.fork()",
+  "a library whose handle changes": `
+import ctypes
+program, linker = ctypes.CDLL(None), next(line.split()[-1] for line in open("/proc/self/maps") if "/ld-" in line)
+class Library(ctypes.CDLL):
+    _handle = property(lambda self: program._handle, lambda self, value: None)
+library = Library(None)
+vars(library)["_handle"] = ctypes.CDLL(linker)._handle
+library.fork`,
+  "a copy of the C library": `
+import ctypes, shutil, tempfile
+with tempfile.TemporaryDirectory() as folder:
+    original = next(line.split()[-1] for line in open("/proc/self/maps") if "/libc" in line)
+    ctypes.CDLL(shutil.copy(original, folder + "/copy.so")).fork`,
+  "what Node.js itself starts children with": "import ctypes\nctypes.CDLL(None).uv_spawn",
+  "what Python itself changes signals with": "import ctypes\nctypes.pythonapi.PyOS_setsig",
+  "events of ctypes with a handle that is none": `
+class Library: pass
+library = Library()
+library._handle = 12345
+for event, handle in ("ctypes.dlsym/handle", 12345), ("ctypes.dlsym/handle", -1), ("ctypes.dlsym", library):
+    try: sys.audit(event, handle, "fork")
+    except RuntimeError as error: assert "is blocked" in str(error)
+    else: raise AssertionError(event)
+os.fork()`,
   "the hooks cleared by ctypes": `
 import ctypes
 try: clear = ctypes.pythonapi._PySys_ClearAuditHooks

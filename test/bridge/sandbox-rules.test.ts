@@ -25,7 +25,9 @@ beforeAll(async () => {
       allow: [path.join(folder, "in/out"), "/dev/null"],
       deny: [path.join(folder, "in/out/secret")],
     },
-    connect: { allow: ["localhost:1", "10.0.0.0/8", "[fd00::1]:5", path.join(folder, "in/out")] },
+    connect: {
+      allow: ["localhost:1", "10.0.0.0/8", "[fd00::1]:5", "@good", path.join(folder, "in/out")],
+    },
     bind: { allow: ["127.0.0.1"] },
     resolve: { allow: ["*.example.com", "localhost"] },
     import: { deny: ["wave", "xml.sax"] },
@@ -36,7 +38,9 @@ beforeAll(async () => {
     sandbox: { rules, watch: ["os.kill"], onEvent: (event) => events.push(event) },
   });
   py.execSync(
-    "import ctypes, os, pathlib, shutil, socket, sqlite3\nudp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
+    `import ctypes, importlib.util, os, pathlib, shutil, socket, sqlite3
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def ext(file): importlib.util.module_from_spec(importlib.util.spec_from_file_location("odd", file))`,
   );
 });
 
@@ -69,6 +73,10 @@ describe("paths", () => {
     ["open(d + '/in/missing/../../elsewhere/d')", "read"],
     ["open(d + '/in/link/d')", "read"],
     ["open(d + '/inside')", "read"],
+    ["open(os.fsencode(d) + b'/\\xff')", "read"],
+    ["open(d + '/\\udcff')", "read"],
+    ["open(d + '/' + '\u00e9' * 150)", "read"], // one of the two is cut within a letter
+    ["open(d + '/a' + '\u00e9' * 150)", "read"],
     ["open('/proc/self/root' + d + '/elsewhere/d')", "read"],
     ["open('/proc/self/cwd/package.json')", "read"],
     ["open('package.json')", "read"],
@@ -102,6 +110,8 @@ describe("paths", () => {
     ["sqlite3.connect(d + '/elsewhere/db')", "write"],
     ["sqlite3.connect('file:' + d + '/elsewhere/db?mode=rw', uri=True)", "write"],
     ["import csv, decimal, html.parser", "none"],
+    ["ext(d + '/elsewhere/odd.so')", "read"],
+    ["ext(d + '/in/odd.so')", /^ImportError/],
   ])("%s: %s", (code, wanted) => {
     if (typeof wanted === "string") expect(outcome(code)).toBe(wanted);
     else expect(outcome(code)).toMatch(wanted);
@@ -129,6 +139,8 @@ test.each([
   ["socket.socket(socket.AF_UNIX).connect(d + '/in/out/none')", /^FileNotFoundError/],
   ["socket.socket(socket.AF_UNIX).connect(d + '/elsewhere/none')", "connect"],
   ["socket.socket(socket.AF_UNIX).connect('\\0abstract')", "connect"],
+  ["socket.socket(socket.AF_UNIX).connect('\\0good')", /^ConnectionRefusedError/],
+  ["socket.socket(socket.AF_UNIX).connect('\\0good\\0evil')", "connect"],
   ["socket.socket().bind(('127.0.0.1', 0))", "none"],
   ["socket.socket().bind(('', 0))", "bind"],
   ["socket.getaddrinfo('192.0.2.1', 80)", "none"],

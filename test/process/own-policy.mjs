@@ -53,6 +53,20 @@ const free = await inOwn(({ py }) =>
   py.evalSync("open('/etc/hostname').close() or __import__('socket').socket().close()"),
 );
 assert.equal(free, null);
+// What runs code in other interpreters, which have other policies, is refused where there is one.
+const others = ({ py }) => {
+  try {
+    const name = py.import("sys").hexversion >= 0x030d0000 ? "_interpreters" : "_xxsubinterpreters";
+    py.execSync(`import ${name}`);
+  } catch (error) {
+    return error.message;
+  }
+};
+assert.match(
+  await inOwn(others, undefined, { sandbox: { rules } }),
+  /^import\/_interpreters is blocked/,
+);
+assert.equal(await inOwn(others), undefined);
 const strict = await inOwn(
   ({ py }) => {
     try {

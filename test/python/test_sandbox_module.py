@@ -150,6 +150,10 @@ class TestModule(unittest.TestCase):
             _sandbox.tighten(["os.fork\0"])
         with self.assertRaises(TypeError):
             _sandbox.tighten([1])
+        with self.assertRaises(TypeError):
+            _sandbox.tighten("network")
+        with self.assertRaises(TypeError):
+            _sandbox.tighten(rules={"import": {"deny": "wave"}})  # type: ignore[dict-item]
         self.assertEqual(_sandbox.events(), before)
 
     def test_audit_events_with_odd_arguments(self) -> None:
