@@ -195,11 +195,15 @@ PyObject* CreateFuture(PyObject* self, PyObject*) {
   // As a call with loop=self would, but for its arguments, which are made once.
   Owned& keywords = Get(self).future_keywords;
   if (!keywords) keywords = Owned(Py_BuildValue("{sO}", "loop", self));
-  auto* type = reinterpret_cast<PyTypeObject*>(state->future_class);
   PyObject* no_arguments = state->no_arguments;
   if (!keywords) return nullptr;
+  if (!PyType_CheckExact(state->future_class)) {  // what a program has put in its place
+    return PyObject_Call(state->future_class, no_arguments, keywords.get());
+  }
+  auto* type = reinterpret_cast<PyTypeObject*>(state->future_class);
   Owned future(type->tp_new(type, no_arguments, keywords.get()));
-  if (!future || type->tp_init(future.get(), no_arguments, keywords.get()) != 0) return nullptr;
+  if (!future || PyObject_TypeCheck(future.get(), type) == 0) return future.release();
+  if (type->tp_init(future.get(), no_arguments, keywords.get()) != 0) return nullptr;
   return future.release();
 }
 

@@ -28,6 +28,12 @@ namespace {
 
 thread_local bool starting = false;
 
+// From Python 3.12 on a refusal of this event ends the process: the import of the module that leads
+// to it is refused instead.
+bool MustPass(EventId event) {
+  return PY_VERSION_HEX >= 0x030c0000 && event == IdOf("cpython.PyInterpreterState_New");
+}
+
 bool PassesAtStart(EventId event) { return starting && kEvents[event].standard == Verdict::kAllow; }
 
 // Apart, so that the common case has no frame to set up.
@@ -50,7 +56,7 @@ int Hook(const char* name, PyObject* arguments, void*) {
   const Action action = ActionOf(event);
   if (action == Action::kPass) return 0;
   if (action == Action::kInspect) return Decide(event, arguments);
-  if (PassesAtStart(event)) return 0;
+  if (PassesAtStart(event) || MustPass(event)) return 0;
   Refuse(event, arguments);
   return -1;
 }

@@ -53,7 +53,8 @@ EventId ImportCase(PyObject* arguments) {
   if (name == nullptr || PyUnicode_Check(name) == 0) return kUnknownEvent;
   if (NameEndsIn(name, "_cffi_backend")) return IdOf("import/_cffi_backend");
   if (NameEndsIn(name, "_interpreters") || NameEndsIn(name, "_xxsubinterpreters")) {
-    return IdOf("import/_interpreters");
+    const EventId made = IdOf("cpython.PyInterpreterState_New");
+    return Denied(made) ? made : IdOf("import/_interpreters");
   }
   const bool extension = file != nullptr && file != Py_None;
   if (extension && NameEndsIn(name, "_posixsubprocess") && !LoadingOriginalForkExec()) {

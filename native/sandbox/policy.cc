@@ -315,7 +315,6 @@ void SetOwn(OwnChoice choice) {
   for (const EventId event : choice.denied) own->denied[event] = true;
   // An interpreter that it made, or that it runs code in, has another policy.
   own->denied[IdOf("cpython.PyInterpreterState_New")] = any;
-  own->denied[IdOf("import/_interpreters")] = any;
   own->options = std::move(choice.options);
   if (any) some_have_own.store(true);
 }

@@ -64,7 +64,7 @@ const others = ({ py }) => {
 };
 assert.match(
   await inOwn(others, undefined, { sandbox: { rules } }),
-  /^import\/_interpreters is blocked/,
+  /^cpython\.PyInterpreterState_New is blocked/,
 );
 assert.equal(await inOwn(others), undefined);
 const strict = await inOwn(
