@@ -194,17 +194,13 @@ PyObject* CreateFuture(PyObject* self, PyObject*) {
   }
   // As a call with loop=self would, but for its arguments, which are made once.
   Owned& keywords = Get(self).future_keywords;
-  if (!keywords) keywords = Owned(Py_BuildValue("{sO}", "loop", self));
-  PyObject* no_arguments = state->no_arguments;
-  if (!keywords) return nullptr;
-  if (!PyType_CheckExact(state->future_class)) {  // what a program has put in its place
-    return PyObject_Call(state->future_class, no_arguments, keywords.get());
-  }
+  if (!keywords && !(keywords = Owned(Py_BuildValue("{sO}", "loop", self)))) return nullptr;
   auto* type = reinterpret_cast<PyTypeObject*>(state->future_class);
-  Owned future(type->tp_new(type, no_arguments, keywords.get()));
+  PyObject* none = state->no_arguments;
+  if (!PyType_CheckExact(type)) return PyObject_Call(state->future_class, none, keywords.get());
+  Owned future(type->tp_new(type, none, keywords.get()));
   if (!future || PyObject_TypeCheck(future.get(), type) == 0) return future.release();
-  if (type->tp_init(future.get(), no_arguments, keywords.get()) != 0) return nullptr;
-  return future.release();
+  return type->tp_init(future.get(), none, keywords.get()) == 0 ? future.release() : nullptr;
 }
 
 // Python's half has said so already to whoever asked politely.
