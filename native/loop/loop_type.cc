@@ -194,7 +194,8 @@ PyObject* CreateFuture(PyObject* self, PyObject*) {
   }
   // As a call with loop=self would, but for its arguments, which are made once.
   Owned& keywords = Get(self).future_keywords;
-  if (!keywords && !(keywords = Owned(Py_BuildValue("{sO}", "loop", self)))) return nullptr;
+  if (!keywords) keywords = Owned(Py_BuildValue("{sO}", "loop", self));
+  if (!keywords) return nullptr;
   auto* type = reinterpret_cast<PyTypeObject*>(state->future_class);
   PyObject* none = state->no_arguments;
   if (!PyType_CheckExact(type)) return PyObject_Call(state->future_class, none, keywords.get());
