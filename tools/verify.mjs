@@ -1,24 +1,32 @@
 // `npm run verify`: from a bare clone, everything that must hold: build, checks and all tests, on the
 // default Python and on a second minor version, and the smoke tests on a sample of all Nodes and Pythons.
-// Its last line is the sum of all runners' counts.
+// It shows how far it is and what failed; the whole output is in build/verify/output.txt, or shown with
+// `-- --verbose`. Its last line is the sum of all runners' counts.
 
-import { mkdirSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
 import { add, line, none, ofNative, ofVitest, oneFailed } from "./counts.mjs";
 import { installDebianPackages, installPackages } from "./install.mjs";
 import { testMatrix } from "./matrix.mjs";
+import { failureOf, hasFailed, heading, isProgress, stepEnd, stepsOf } from "./output.mjs";
 import { findPythons, hasHeaders, minorOf } from "./pythons.mjs";
 import { main, root, run, seconds } from "./run.mjs";
 
 const start = performance.now();
 const reports = path.join(root, "build", "verify");
 const results = [];
+const summary = "summary";
 
 /** Runs one step. An error in it is one failure; the steps after it still run. */
 async function step(title, work) {
-  console.log(`\n[coloop] ==== ${title}`);
+  console.log(`\n${heading(title)}`);
   const began = performance.now();
   let counts = none;
   try {
@@ -27,11 +35,13 @@ async function step(title, work) {
     console.log(`[coloop] ${title} FAILED: ${error.message}`);
     counts = oneFailed;
   }
-  results.push({ title, counts, took: seconds(began) });
+  const took = seconds(began);
+  console.log(stepEnd(line(counts), took));
+  results.push({ title, counts, took });
 }
 
 function skip(title, reason) {
-  console.log(`\n[coloop] ==== ${title} skipped: ${reason}`);
+  console.log(`\n${heading(title)}\n[coloop] skipped: ${reason}`);
   results.push({ title: `${title} (${reason})`, counts: { ...none, skipped: 1 }, took: "0.0 s" });
 }
 
@@ -139,18 +149,54 @@ async function verify() {
   await step("native checks, begun after the first Python's tests", nativeChecks);
 }
 
-await main(async () => {
+/** All steps, their whole output shown, then the summary. */
+async function verifyAll() {
   try {
     await verify();
   } catch (error) {
     console.log(`[coloop] FAILED: ${error.message}`);
     results.push({ title: "verify itself", counts: oneFailed, took: "" });
   }
-  console.log(`\n[coloop] ==== summary after ${seconds(start)}`);
+  console.log(`\n${heading(`${summary} after ${seconds(start)}`)}`);
   for (const { title, counts, took } of results) {
     console.log(`  ${took.padStart(8)}  ${line(counts).padEnd(34)}  ${title}`);
   }
   const total = add(...results.map(({ counts }) => counts));
   console.log(line(total));
   return total.failed === 0 ? 0 : 1;
+}
+
+/** The same in a process whose output is kept: the lines of progress, then what failed, then the summary. */
+async function verifyBriefly() {
+  mkdirSync(reports, { recursive: true });
+  const file = path.join(reports, "output.txt");
+  const kept = createWriteStream(file);
+  console.log(`[coloop] the whole output: ${path.relative(process.cwd(), file)}`);
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), "--verbose"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let ended = false;
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on("line", (text) => {
+      kept.write(`${text}\n`);
+      ended ||= text.startsWith(heading(summary));
+      if (!ended && isProgress(text)) console.log(text);
+    });
+  }
+  const [code, signal] = await once(child, "close");
+  await new Promise((resolve) => kept.end(resolve));
+
+  const steps = [...stepsOf(readFileSync(file, "utf8"))];
+  for (const [title, lines] of steps.filter(([, lines]) => hasFailed(lines))) {
+    console.log(`\n[coloop] ---- failed: ${title}\n${failureOf(lines).join("\n")}`);
+  }
+  const [, last] = steps.at(-1) ?? ["", []];
+  console.log(`\n${(ended ? last : failureOf(last)).join("\n").trimEnd()}`);
+  if (signal) console.log(`[coloop] FAILED: ended by ${signal}`);
+  return code ?? 1;
+}
+
+await main(async () => {
+  const { values } = parseArgs({ options: { verbose: { type: "boolean" } } });
+  return await (values.verbose ? verifyAll() : verifyBriefly());
 });

@@ -3,6 +3,14 @@ import os from "node:os";
 import path from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { add, line, ofNative, ofUnittest, ofVitest } from "../../tools/counts.mjs";
+import {
+  failureOf,
+  hasFailed,
+  heading,
+  isProgress,
+  stepEnd,
+  stepsOf,
+} from "../../tools/output.mjs";
 
 describe("unittest", () => {
   const ran = (count: number, ending: string) => `----\nRan ${count} tests in 0.1s\n\n${ending}\n`;
@@ -81,4 +89,40 @@ describe("vitest", () => {
 test("counts add up", () => {
   const one = { passed: 1, failed: 2, skipped: 3 };
   expect(add(one, one)).toEqual({ passed: 2, failed: 4, skipped: 6 });
+});
+
+describe("a long run's output", () => {
+  const steps = stepsOf(
+    [
+      "before any step",
+      heading("good"),
+      "ValueError: meant to be",
+      stepEnd("2 passed, 0 failed, 0 skipped", "1.0 s"),
+      heading("bad"),
+      "[coloop] a part of it",
+      "ERROR: test_it (module)",
+      "Traceback (most recent call last):",
+      stepEnd("2 passed, 10 failed, 0 skipped", "1.0 s"),
+    ].join("\n"),
+  );
+
+  test("is split into its steps", () => {
+    expect([...steps.keys()]).toEqual(["good", "bad"]);
+    expect([...steps.values()].map(hasFailed)).toEqual([false, true]);
+    expect(steps.get("bad")?.filter(isProgress)).toHaveLength(3);
+  });
+
+  test("of a step that failed begins where it says so", () => {
+    expect(failureOf(steps.get("bad") ?? [])[0]).toBe("ERROR: test_it (module)");
+  });
+
+  test.each([
+    ["vitest's list, not what a test printed", ["FAILED", "⎯⎯⎯⎯ Failed Tests 1 ⎯⎯⎯⎯", "x"], 2],
+    ["the last lines if nothing says so", Array.from({ length: 500 }, String), 120],
+    ["the first and the last of many", ["FAILED", ...Array.from({ length: 500 }, String)], 121],
+  ])("%s", (_name, lines, count) => {
+    const shown = failureOf(lines);
+    expect(shown).toHaveLength(count);
+    expect(shown.at(-1)).toBe(lines.at(-1));
+  });
 });
