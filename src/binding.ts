@@ -45,7 +45,7 @@ export type NativeReport = readonly [
 export interface Binding {
   /** What it was built from: the package's version and interfaces; older addons do not say. */
   readonly stamp?: string;
-  /** Once for each environment: the functions that native code calls, in the order of `Helper`. */
+  /** Before each start: the functions that native code calls, in the order of `Helper`. */
   setup(helpers: readonly ((...args: never[]) => unknown)[]): void;
   /** Starts Python here; the proxy of `_erlang_impl._bridge`. */
   start(options: NativeStartOptions): unknown;

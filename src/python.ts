@@ -136,10 +136,10 @@ let running: Running | undefined;
 let setUp = false;
 let exitGrace = defaultGrace;
 
-function setUpOnce(native: Binding): void {
+function setUpFor(native: Binding): void {
+  native.setup(helpers);
   if (setUp) return;
   setUp = true;
-  native.setup(helpers);
   // Threads that wait for JavaScript are work that the loop does not know of.
   process.on("beforeExit", () => native.serve());
   if (isMainThread) {
@@ -234,7 +234,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
       );
     }
     const { binding: native, mode } = loadBinding(interpreter);
-    setUpOnce(native);
+    setUpFor(native);
     useBinding(native);
     if (options.exitGrace !== undefined) exitGrace = options.exitGrace;
     const bridge = native.start({

@@ -7,13 +7,21 @@
 #include "bridge/env_data.h"
 #include "bridge/exporter.h"
 #include "bridge/js_host.h"
+#include "bridge/throw.h"
 #include "interp/object.h"
 #include "loop/loop.h"
 
 namespace coloop::bridge {
 
+Entry::Outcome::~Outcome() {
+  if (failed) ThrowLast(data, error);
+}
+
 Entry::Entry(EnvData& data)
-    : data_(data), exporter_(data, acquire_.gil()), was_synchronous_(data.in_synchronous_call) {
+    : data_(data),
+      outcome_(data),
+      exporter_(data, acquire_.gil()),
+      was_synchronous_(data.in_synchronous_call) {
   if (!acquire_.ok()) {
     Fail("ERR_COLOOP_EXITED",
          "Python cannot be called: the process is exiting or Python.start() has not run");
@@ -30,7 +38,7 @@ Entry::Entry(EnvData& data)
 
 Entry::~Entry() {
   if (ok_) {
-    if (!EndRun() && error_ == nullptr) Fail();
+    if (!EndRun() && !outcome_.failed) Fail();
     data_.in_synchronous_call = was_synchronous_;
     const bool outermost = !was_synchronous_ && data_.javascript_calls == 0;
     if (outermost && data_.started()) {
@@ -39,7 +47,6 @@ Entry::~Entry() {
       if (data_.js_host->has_many_released()) data_.js_host->DropReleased(acquire_.gil());
     }
   }
-  if (error_ != nullptr) napi_throw(data_.env, error_);
 }
 
 bool Entry::EndRun() {
@@ -49,12 +56,14 @@ bool Entry::EndRun() {
 }
 
 napi_value Entry::Fail() {
-  error_ = exporter_.FailureAsError();
+  outcome_.failed = true;
+  outcome_.error = exporter_.FailureAsError();
   return nullptr;
 }
 
 napi_value Entry::Fail(const std::string& code, const std::string& message) {
-  error_ = OwnError(data_, code, message);
+  outcome_.failed = true;
+  outcome_.error = OwnError(data_, code, message);
   return nullptr;
 }
 

@@ -39,13 +39,25 @@ class Entry {
   napi_value__* Fail(const std::string& code, const std::string& message);
 
  private:
+  // Throws the error when everything else of the call has ended.
+  struct Outcome {
+    explicit Outcome(EnvData& environment) : data(environment) {}
+    ~Outcome();
+    Outcome(const Outcome&) = delete;
+    Outcome& operator=(const Outcome&) = delete;
+
+    EnvData& data;
+    napi_value__* error = nullptr;
+    bool failed = false;
+  };
+
   EnvData& data_;
+  Outcome outcome_;
   const interp::GilAcquire acquire_;
   Exporter exporter_;
   const bool was_synchronous_;
   interp::Run run_;
   bool ok_ = false;
-  napi_value__* error_ = nullptr;
 };
 
 }  // namespace coloop::bridge

@@ -23,6 +23,7 @@
 #include "bridge/js_host.h"
 #include "bridge/node_host.h"
 #include "bridge/signals.h"
+#include "bridge/throw.h"
 #include "convert/python_sink.h"
 #include "convert/python_source.h"
 #include "interp/error.h"
@@ -138,6 +139,11 @@ Result<void> StartProcess(const StartOptions& options) {
   if (!options.main_thread) {
     return base::Error{"ERR_COLOOP_WORKER_FIRST",
                        "Python.start() must run on the main thread before a Worker uses it"};
+  }
+  if (interp::IsRunByOthers()) {
+    return base::Error{"ERR_COLOOP_START",
+                       "Python runs in this process already, started by another library or another "
+                       "copy of this package, and a process has one"};
   }
   Result<void> installed = sandbox::Install(options.sandbox);
   if (!installed.ok()) return installed;
@@ -297,22 +303,32 @@ Result<void> StartEnvironment(EnvData& data) {
   return {};
 }
 
-napi_value Throw(napi_env env, EnvData& data, const base::Error& error) {
-  napi_throw(env, OwnError(data, error.code, error.message));
+napi_value Throw(EnvData& data, const base::Error& error) {
+  ThrowLast(data, OwnError(data, error.code, error.message));
   return nullptr;
 }
 
-// setup(helpers[]): once for each environment, before everything else.
+// The JavaScript of this package was loaded twice here, and both copies would drive Python.
+base::Error StartedByAnotherCopy() {
+  return base::Error{"ERR_COLOOP_START",
+                     "Python runs on this thread already, started by another copy of this package's "
+                     "JavaScript; load it once, or close that one's Python before"};
+}
+
+// setup(helpers[]): before each start, since another copy of the JavaScript may have set its own.
 napi_value Setup(napi_env env, napi_callback_info info) {
   std::size_t count = 1;
   napi_value array = nullptr;
   EnvData* data = DataOf(env);
   napi_get_cb_info(env, info, &count, &array, nullptr, nullptr);
+  if (data->started()) return Throw(*data, StartedByAnotherCopy());
+  data->DeleteHelpers();
   for (std::size_t i = 0; i < kHelperCount; ++i) {
     napi_value function = nullptr;
     napi_get_element(env, array, static_cast<std::uint32_t>(i), &function);
     if (napi_create_reference(env, function, 1, &data->helpers[i]) != napi_ok) return nullptr;
   }
+  if (data->node_host != nullptr) return nullptr;
   data->node_host = std::make_unique<NodeHost>(*data);
   COLOOP_CHECK(napi_add_async_cleanup_hook(env, OnEnvironmentEnd, data, &data->cleanup) == napi_ok);
   return nullptr;
@@ -324,21 +340,22 @@ napi_value Start(napi_env env, napi_callback_info info) {
   napi_value object = nullptr;
   EnvData& data = *DataOf(env);
   napi_get_cb_info(env, info, &count, &object, nullptr, nullptr);
+  if (loop::CurrentThreadService() != nullptr) return Throw(data, StartedByAnotherCopy());
   const StartOptions options = ReadOptions(env, object);
   data.main_thread = options.main_thread;
   data.thread_number = options.thread_number;
   const Result<void> process = StartProcess(options);
-  if (!process.ok()) return Throw(env, data, process.error());
+  if (!process.ok()) return Throw(data, process.error());
   Result<sandbox::OwnChoice> own = sandbox::OwnChoice();
   if (options.own_interpreter) own = sandbox::ParseOwn(options.sandbox);
-  if (!own.ok()) return Throw(env, data, own.error());
+  if (!own.ok()) return Throw(data, own.error());
   const sandbox::StartScope scope;
   Result<Attachment> attached =
       data.main_thread ? Result<Attachment>(Attachment{}) : AttachWorker(options);
-  if (!attached.ok()) return Throw(env, data, attached.error());
+  if (!attached.ok()) return Throw(data, attached.error());
   const auto [is_new, entered] = attached.value();
   const Result<void> environment = StartEnvironment(data);
-  if (!environment.ok()) return Throw(env, data, environment.error());
+  if (!environment.ok()) return Throw(data, environment.error());
   Entry entry(data);
   if (!entry.ok()) return nullptr;
   if (is_new && !interp::NoteStarted(entry.gil())) return entry.Fail();

@@ -3,6 +3,7 @@
 
 #include <Python.h>
 
+#include <atomic>
 #include <string>
 
 #include "base/result.h"
@@ -21,6 +22,8 @@
 namespace coloop::interp {
 
 namespace {
+
+std::atomic<bool> past_exit{false};
 
 // site runs only after the flags for loading extensions are set (a .pth file may import one). A
 // thread that computes gives the GIL up after half a millisecond: it is what JavaScript waits for
@@ -175,6 +178,8 @@ void RunExitHandlers(const Gil& gil) {
   FlushStream(gil, "stderr");
 }
 
+bool IsRunByOthers() { return Py_IsInitialized() != 0; }
+
 base::Result<void> Initialize(const InterpreterConfig& config) {
   const PyStatus status = InitializeFromConfig(config);
   if (PyStatus_Exception(status) != 0) return StartError(status.func, status.err_msg);
@@ -194,6 +199,8 @@ base::Result<void> Initialize(const InterpreterConfig& config) {
 
 std::string RuntimeVersion() { return Py_GetVersion(); }
 
+bool IsPastExit() { return past_exit.load(); }
+
 bool RunExitSequence(int grace_ms) {
   static bool done = false;
   if (done || !InterpreterUsable()) return false;
@@ -211,6 +218,7 @@ bool RunExitSequence(int grace_ms) {
     RunExitHandlers(gil);
   }
   SetInterpreterUsable(false);
+  past_exit.store(true);
   if (AttachedThreads().empty()) return false;
   slot.held = false;
   slot.state = PyEval_SaveThread();

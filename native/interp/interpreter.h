@@ -15,6 +15,9 @@ struct InterpreterConfig {
   void (*before_user_code)(const Gil& gil) = nullptr;  // before site runs, with a GIL held
 };
 
+// Someone else has initialized Python in this process. Before Initialize.
+[[nodiscard]] bool IsRunByOthers();
+
 // Starts Python on the calling thread (Node's main thread), without signal handlers, runs site and
 // loads the package `_erlang_impl` as `erlang` and `coloop`. Leaves the GIL released. Once for each
 // process. Audit hooks and built-in modules are in place before it is called.
@@ -29,6 +32,8 @@ struct InterpreterConfig {
 // the process goes, unless JavaScript threads are attached: Node waits for its Workers, and one of
 // them may wait for the GIL. True then: EndDespite is to follow.
 [[nodiscard]] bool RunExitSequence(int grace_ms);
+// It is over: the process ends. Any thread.
+[[nodiscard]] bool IsPastExit();
 
 // For own_interpreter.cc, in any interpreter.
 

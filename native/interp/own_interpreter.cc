@@ -148,16 +148,18 @@ base::Result<PyThreadState*> NewInterpreter() {
   config.allow_daemon_threads = 1;
   config.check_multi_interp_extensions = 1;
   config.gil = PyInterpreterConfig_OWN_GIL;
-  PyThreadState* own = nullptr;
   // Python asks the same again, and ends the process if one of its own audit hooks raises then.
-  if (PySys_Audit("cpython.PyInterpreterState_New", nullptr) == 0) {
-    const PyStatus status = Py_NewInterpreterFromConfig(&own, &config);
-    if (PyStatus_Exception(status) != 0) return StartError(status.func, status.err_msg);
+  if (PySys_Audit("cpython.PyInterpreterState_New", nullptr) != 0) {
+    PyErr_Clear();
+    return base::Error{"ERR_COLOOP_START",
+                       "an audit hook that Python code has set refused the interpreter"};
   }
+  PyThreadState* own = nullptr;
+  const PyStatus status = Py_NewInterpreterFromConfig(&own, &config);
+  if (PyStatus_Exception(status) != 0) return StartError(status.func, status.err_msg);
   if (own != nullptr) return own;
   PyErr_Clear();
-  return base::Error{"ERR_COLOOP_START",
-                     "an audit hook that Python code has set refused the interpreter"};
+  return base::Error{"ERR_COLOOP_START", "there is no memory for an interpreter of its own"};
 #else
   return base::Error{"ERR_COLOOP_OWN_INTERPRETER",
                      "an interpreter of a Worker's own needs Python 3.12 or newer"};

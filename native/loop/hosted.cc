@@ -1,3 +1,4 @@
+// Makes and closes the loop that Node drives.
 #include "loop/hosted.h"
 
 #include <Python.h>

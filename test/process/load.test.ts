@@ -127,6 +127,10 @@ describe("the loader", () => {
     const other = pythons[1] as Interpreter;
     expectPass(await run("load-other-interpreter.mjs", { args: [other.executable] }));
   });
+
+  test("is not run by two copies of the package", async () => {
+    expectPass(await run("load-two-copies.mjs", { args: [emptyFolder("copies")] }));
+  });
 });
 
 describe("plain", () => {
