@@ -237,26 +237,34 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     setUpFor(native);
     useBinding(native);
     if (options.exitGrace !== undefined) exitGrace = options.exitGrace;
-    const bridge = native.start({
-      executable: interpreter.executable,
-      packageFolder,
-      deepBind: mode === "isolated",
-      mainThread: isMainThread,
-      ownInterpreter: own,
-      threadId,
-      ...policy,
-    }) as PyProxy;
-    if (options.signals === "host" && isMainThread) native.routeSignals();
-    if (isMainThread) listen(native, options.sandbox?.onEvent);
-    connectLibrary(bridge);
-    connectChildren(options.sandbox?.subprocess);
-    setMissing(bridge.$attr("MISSING", { ref: true }) as PyProxy);
-    const handle = new Python(interpreter, own);
-    running = { handle, key, interpreter };
-    python().connect(native.loop(), (message: string, exception: Error | null, context: PyProxy) =>
-      handle.#report({ message, exception, context }),
-    );
-    return handle;
+    try {
+      const bridge = native.start({
+        executable: interpreter.executable,
+        packageFolder,
+        deepBind: mode === "isolated",
+        mainThread: isMainThread,
+        ownInterpreter: own,
+        threadId,
+        ...policy,
+      }) as PyProxy;
+      if (options.signals === "host" && isMainThread) native.routeSignals();
+      if (isMainThread) listen(native, options.sandbox?.onEvent);
+      connectLibrary(bridge);
+      connectChildren(options.sandbox?.subprocess);
+      setMissing(bridge.$attr("MISSING", { ref: true }) as PyProxy);
+      const handle = new Python(interpreter, own);
+      running = { handle, key, interpreter };
+      python().connect(
+        native.loop(),
+        (message: string, exception: Error | null, context: PyProxy) =>
+          handle.#report({ message, exception, context }),
+      );
+      return handle;
+    } catch (error) {
+      running = undefined;
+      native.close(); // what it has opened before it failed
+      throw error;
+    }
   }
 
   /**

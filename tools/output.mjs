@@ -2,7 +2,8 @@
 
 const titled = /^\[coloop\] ==== (.*)$/;
 const failed = /^\[coloop\] step: \d+ passed, [1-9]\d* failed/;
-// The surest first: vitest's list at the end, unittest's, a program's or a build's line, a compiler's.
+// The surest first: vitest's list at the end, unittest's, a program's or a build's line, a compiler's. Not our own, which
+// follow what they tell of.
 const failures = [/^⎯+ Failed /, /^(?:FAIL|ERROR): /, /FAILED/, /: error: /];
 const shown = 120; // lines of a failed step
 const ending = 20; // of them from its end
@@ -45,7 +46,7 @@ export function hasFailed(lines) {
 /** Of a failed step's lines: from the first that tells a failure on, or the last ones if none does. */
 export function failureOf(lines) {
   const first = failures
-    .map((pattern) => lines.findIndex((text) => pattern.test(text)))
+    .map((pattern) => lines.findIndex((text) => !isProgress(text) && pattern.test(text)))
     .find((index) => index >= 0);
   if (first === undefined) return lines.slice(-shown);
   const rest = lines.slice(first);

@@ -9,6 +9,7 @@ import { createWriteStream, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
@@ -183,7 +184,10 @@ async function verifyBriefly() {
       if (!ended && isProgress(text)) console.log(text);
     });
   }
-  const [code, signal] = await once(child, "close");
+  const closed = once(child, "close");
+  const [code, signal] = await once(child, "exit");
+  // Something that outlives its step may hold the streams open.
+  await Promise.race([closed, wait(5000, undefined, { ref: false })]);
   await new Promise((resolve) => kept.end(resolve));
 
   const steps = [...stepsOf(readFileSync(file, "utf8"))];

@@ -68,25 +68,26 @@ function reasonIn(stderr) {
 /** Starts a server: its process and address, and `stop`, which ends it. */
 async function startServer([command, ...args]) {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const stop = async () => {
+    child.kill("SIGKILL");
+    await closed;
+  };
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text) => {
     stderr += text;
   });
   const closed = once(child, "close");
   const first = createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
+  const timer = setTimeout(() => child.kill("SIGKILL"), startLimit);
   const line = await Promise.race([first, closed.then(() => ({ value: undefined }))]);
-  if (line.value === undefined) {
-    await closed;
-    throw new Error(`the server ended: ${reasonIn(stderr)}`);
+  clearTimeout(timer);
+  try {
+    if (line.value === undefined) throw new Error(`the server ended: ${reasonIn(stderr)}`);
+    return { pid: child.pid, address: parseLine(line.value, "the server").address, stop };
+  } catch (error) {
+    await stop();
+    throw error;
   }
-  return {
-    pid: child.pid,
-    address: parseLine(line.value, "the server").address,
-    async stop() {
-      child.kill("SIGKILL");
-      await closed;
-    },
-  };
 }
 
 /** Runs a program that prints one line of JSON. */

@@ -77,10 +77,12 @@ class EnvData {
   // caller's own, so calls back into JavaScript need no scope.
   bool in_synchronous_call = false;
   bool main_thread = false;
-  int open_uv_owners = 0;  // NodeHost and the loop, until libuv has let go of their handles
-  bool ending = false;     // the cleanup hook waits for them
-  bool abandoned = false;  // past the exit sequence: what Python knows of it is left as it is
-  int thread_number = 0;   // JavaScript's threadId
+  bool attached = false;         // it has entered an interpreter, which its end leaves
+  int termination_looks = 1000;  // throw.cc: so many more, a millisecond apart
+  int open_uv_owners = 0;        // NodeHost and the loop, until libuv has let go of their handles
+  bool ending = false;           // the cleanup hook waits for them
+  bool abandoned = false;        // past the exit sequence: what Python knows of it is left as it is
+  int thread_number = 0;         // JavaScript's threadId
 };
 
 [[nodiscard]] EnvData* DataOf(napi_env__* env);

@@ -136,14 +136,14 @@ Result<void> StartProcess(const StartOptions& options) {
     }
     return options.own_interpreter ? Result<void>() : sandbox::CheckInstalled(options.sandbox);
   }
-  if (!options.main_thread) {
-    return base::Error{"ERR_COLOOP_WORKER_FIRST",
-                       "Python.start() must run on the main thread before a Worker uses it"};
-  }
   if (interp::IsRunByOthers()) {
     return base::Error{"ERR_COLOOP_START",
                        "Python runs in this process already, started by another library or another "
                        "copy of this package, and a process has one"};
+  }
+  if (!options.main_thread) {
+    return base::Error{"ERR_COLOOP_WORKER_FIRST",
+                       "Python.start() must run on the main thread before a Worker uses it"};
   }
   Result<void> installed = sandbox::Install(options.sandbox);
   if (!installed.ok()) return installed;
@@ -169,7 +169,7 @@ void OnUvOwnerClosed(void* argument) {
   auto* data = static_cast<EnvData*>(argument);
   if (--data->open_uv_owners > 0 || !data->ending) return;
   napi_async_cleanup_hook_handle hook = data->cleanup;
-  if (!data->main_thread && IsAttached()) interp::LeaveInterpreter();
+  if (!data->main_thread && data->attached) interp::LeaveInterpreter();
   if (!data->abandoned) delete data;
   napi_remove_async_cleanup_hook(hook);
 }
@@ -310,9 +310,10 @@ napi_value Throw(EnvData& data, const base::Error& error) {
 
 // The JavaScript of this package was loaded twice here, and both copies would drive Python.
 base::Error StartedByAnotherCopy() {
-  return base::Error{"ERR_COLOOP_START",
-                     "Python runs on this thread already, started by another copy of this package's "
-                     "JavaScript; load it once, or close that one's Python before"};
+  return base::Error{
+      "ERR_COLOOP_START",
+      "Python runs on this thread already, started by another copy of this package's "
+      "JavaScript; load it once, or close that one's Python before"};
 }
 
 // setup(helpers[]): before each start, since another copy of the JavaScript may have set its own.
@@ -340,10 +341,10 @@ napi_value Start(napi_env env, napi_callback_info info) {
   napi_value object = nullptr;
   EnvData& data = *DataOf(env);
   napi_get_cb_info(env, info, &count, &object, nullptr, nullptr);
-  if (loop::CurrentThreadService() != nullptr) return Throw(data, StartedByAnotherCopy());
   const StartOptions options = ReadOptions(env, object);
   data.main_thread = options.main_thread;
   data.thread_number = options.thread_number;
+  if (loop::CurrentThreadService() != nullptr) return Throw(data, StartedByAnotherCopy());
   const Result<void> process = StartProcess(options);
   if (!process.ok()) return Throw(data, process.error());
   Result<sandbox::OwnChoice> own = sandbox::OwnChoice();
@@ -354,6 +355,7 @@ napi_value Start(napi_env env, napi_callback_info info) {
       data.main_thread ? Result<Attachment>(Attachment{}) : AttachWorker(options);
   if (!attached.ok()) return Throw(data, attached.error());
   const auto [is_new, entered] = attached.value();
+  data.attached = true;
   const Result<void> environment = StartEnvironment(data);
   if (!environment.ok()) return Throw(data, environment.error());
   Entry entry(data);

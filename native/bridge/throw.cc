@@ -12,20 +12,28 @@
 namespace coloop::bridge {
 
 namespace {
-constexpr int kLooks = 2000;
 constexpr std::chrono::milliseconds kBetween(1);
 
-// Node has ended this Worker: JavaScript no longer runs in it. That is to be seen by no exception,
-// which would take the place of the termination.
+// The JavaScript exception that is set, and no longer is; null if there is none. That of a
+// termination is no object, and would take its place if it were thrown.
+napi_value TakePending(napi_env env) {
+  bool is_pending = false;
+  if (napi_is_exception_pending(env, &is_pending) != napi_ok || !is_pending) return nullptr;
+  napi_value pending = nullptr;
+  napi_valuetype type = napi_undefined;
+  if (napi_get_and_clear_last_exception(env, &pending) != napi_ok) return nullptr;
+  napi_typeof(env, pending, &type);
+  return type == napi_object ? pending : nullptr;
+}
+
+// Node has ended this Worker: JavaScript does not run in it any more.
 bool IsTerminated(EnvData& data) {
-  if (data.CallHelper(Helper::kNewMap, 0, nullptr) != nullptr) return false;
-  napi_value nothing = nullptr;
-  napi_get_and_clear_last_exception(data.env, &nothing);
-  return true;
+  return data.CallHelper(Helper::kNewMap, 0, nullptr) == nullptr &&
+         TakePending(data.env) == nullptr;
 }
 
 bool AwaitTermination(EnvData& data) {
-  for (int look = 0; look < kLooks; ++look) {
+  for (; data.termination_looks > 0; --data.termination_looks) {
     napi_handle_scope scope = nullptr;
     napi_open_handle_scope(data.env, &scope);
     const bool terminated = IsTerminated(data);
@@ -38,7 +46,10 @@ bool AwaitTermination(EnvData& data) {
 }  // namespace
 
 void ThrowLast(EnvData& data, napi_value error) {
-  if (!data.main_thread && interp::IsPastExit() && AwaitTermination(data)) return;
+  if (!data.main_thread && interp::IsPastExit()) {
+    if (error == nullptr) error = TakePending(data.env);
+    if (AwaitTermination(data)) return;
+  }
   if (error != nullptr) napi_throw(data.env, error);
 }
 

@@ -9,9 +9,9 @@ class EnvData;
 
 // Throws `error`, null if JavaScript is ending, as the last act of a function that JavaScript
 // called; the GIL is not held. Past Python's exit sequence a Worker waits here until Node ends it,
-// two seconds at most: Node does so at any moment then, and aborts the process if that moment is
-// within its handling of a rejected promise (the JavaScript of V8's PromiseRejectCallback) which
-// the error of a module is the end of.
+// for a second in all at most: Node does so at any moment then, and Node.js 20 aborts the process
+// if that moment is within its handling of a rejected promise (the JavaScript of V8's
+// PromiseRejectCallback) and the error is the module's in the end.
 void ThrowLast(EnvData& data, napi_value__* error);
 
 }  // namespace coloop::bridge

@@ -63,6 +63,7 @@ def renew(first):
     main.__builtins__ = __builtins__
     for name, value in lists.items():
         getattr(sys, name)[:] = value
+    sys.path_importer_cache.clear()  # what hooks that are gone have made
     if sys.version_info < (3, 13):  # later it is the process's main thread
         threading._after_fork()
     gc.collect()
@@ -136,6 +137,9 @@ void ImportInMain() {
   }
 }
 
+constexpr const char* kHookRefused =
+    "an audit hook that Python code has set refused the interpreter";
+
 // The first thread state of a new interpreter, whose GIL is held then; that of the main one is held
 // before, and after a failure.
 base::Result<PyThreadState*> NewInterpreter() {
@@ -151,15 +155,15 @@ base::Result<PyThreadState*> NewInterpreter() {
   // Python asks the same again, and ends the process if one of its own audit hooks raises then.
   if (PySys_Audit("cpython.PyInterpreterState_New", nullptr) != 0) {
     PyErr_Clear();
-    return base::Error{"ERR_COLOOP_START",
-                       "an audit hook that Python code has set refused the interpreter"};
+    return base::Error{"ERR_COLOOP_START", kHookRefused};
   }
   PyThreadState* own = nullptr;
   const PyStatus status = Py_NewInterpreterFromConfig(&own, &config);
   if (PyStatus_Exception(status) != 0) return StartError(status.func, status.err_msg);
   if (own != nullptr) return own;
+  const bool refused = PyErr_Occurred() != nullptr;
   PyErr_Clear();
-  return base::Error{"ERR_COLOOP_START", "there is no memory for an interpreter of its own"};
+  return base::Error{"ERR_COLOOP_START", refused ? kHookRefused : "there is no memory for it"};
 #else
   return base::Error{"ERR_COLOOP_OWN_INTERPRETER",
                      "an interpreter of a Worker's own needs Python 3.12 or newer"};

@@ -51,18 +51,13 @@ EventId ImportCase(PyObject* arguments) {
   PyObject* name = Argument(arguments, 0);
   PyObject* file = Argument(arguments, 1);
   if (name == nullptr || PyUnicode_Check(name) == 0) return kUnknownEvent;
-  // A file is an extension module's, whose event comes as it is loaded, after that of `import`.
-  const bool extension = file != nullptr && file != Py_None;
-  const auto is = [=](const char* module) {
-    return extension ? NameEndsIn(name, module)
-                     : PyUnicode_CompareWithASCIIString(name, module) == 0;
-  };
-  if (is("_cffi_backend")) return IdOf("import/_cffi_backend");
-  if (is("_interpreters") || is("_xxsubinterpreters")) {
+  if (NameEndsIn(name, "_cffi_backend")) return IdOf("import/_cffi_backend");
+  if (NameEndsIn(name, "_interpreters") || NameEndsIn(name, "_xxsubinterpreters")) {
     const EventId made = IdOf("cpython.PyInterpreterState_New");
     return Denied(made) ? made : IdOf("import/_interpreters");
   }
-  if (extension && is("_posixsubprocess") && !LoadingOriginalForkExec()) {
+  const bool extension = file != nullptr && file != Py_None;
+  if (extension && NameEndsIn(name, "_posixsubprocess") && !LoadingOriginalForkExec()) {
     return IdOf("_posixsubprocess.fork_exec");
   }
   return kUnknownEvent;

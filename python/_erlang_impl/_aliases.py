@@ -52,7 +52,8 @@ def _named(alias: str) -> str:
 
 def _hook(path: str) -> _Finder:
     """A hook of `sys.path_hooks`. Raises ImportError for every other folder."""
-    if path not in sys.modules[_PACKAGE].__path__:
+    own = sys.modules.get(_PACKAGE)
+    if own is None or path not in own.__path__:
         raise ImportError(f"{path} is not the folder of {_PACKAGE}")
     return _Finder(path, *_LOADERS)
 

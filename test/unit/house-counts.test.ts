@@ -112,6 +112,11 @@ describe("a long run's output", () => {
     expect(steps.get("bad")?.filter(isProgress)).toHaveLength(3);
   });
 
+  test("of a step that failed does not begin with our own line at its end", () => {
+    const lines = ["a compiler's words", "[coloop] build FAILED: ninja … ended with status 1"];
+    expect(failureOf(lines)).toEqual(lines);
+  });
+
   test("of a step that failed begins where it says so", () => {
     expect(failureOf(steps.get("bad") ?? [])[0]).toBe("ERROR: test_it (module)");
   });
