@@ -101,8 +101,6 @@ export interface Binding {
   takeSandboxReports(): readonly NativeReport[];
   /** A child of Python's has ended; the status is that of waitpid(2). Also after `close`. */
   childExited(pid: number, status: number): void;
-  /** Node.js waits for no child of Python's any more. */
-  orphanChildren(): void;
   tightenSandbox(deny: readonly string[], rules: readonly string[], strict: boolean): void;
 }
 

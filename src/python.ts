@@ -144,7 +144,6 @@ function setUpFor(native: Binding): void {
   process.on("beforeExit", () => native.serve());
   if (isMainThread) {
     process.on("exit", (code) => {
-      native.orphanChildren();
       native.exit(exitGrace, code);
       deliverReports(native);
     });

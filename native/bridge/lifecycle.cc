@@ -43,6 +43,7 @@
 #include "loop/host.h"
 #include "loop/loop.h"
 #include "sandbox/audit_hook.h"
+#include "sandbox/children.h"
 #include "sandbox/policy.h"
 
 namespace coloop::bridge {
@@ -398,7 +399,7 @@ napi_value Exit(napi_env env, napi_callback_info info) {
   napi_get_value_int32(env, arguments[1], &code);
   if (data.started()) data.js_host->Refuse("JavaScript cannot be called: the process is exiting");
   interp::LeftExits left(grace);
-  const bool others = interp::RunExitSequence(grace);
+  const bool others = interp::RunExitSequence(grace, code, sandbox::OrphanChildren);
   left.Wait();
   // Node waits for its Workers, and they for Python.
   if (others) interp::EndDespite(grace, code);

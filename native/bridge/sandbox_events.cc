@@ -164,13 +164,6 @@ napi_value ChildExited(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// orphanChildren(): Node.js waits for no child any more.
-napi_value OrphanChildren(napi_env, napi_callback_info) {
-  const interp::GilAcquire acquire;
-  if (acquire.ok()) sandbox::OrphanChildren(acquire.gil());
-  return nullptr;
-}
-
 }  // namespace
 
 bool AddSandbox(napi_env env, napi_value exports) {
@@ -178,8 +171,10 @@ bool AddSandbox(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      {"listenToSandbox", Listen},  {"takeSandboxReports", Take},       {"tightenSandbox", Tighten},
-      {"childExited", ChildExited}, {"orphanChildren", OrphanChildren},
+      {"listenToSandbox", Listen},
+      {"takeSandboxReports", Take},
+      {"tightenSandbox", Tighten},
+      {"childExited", ChildExited},
   };
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;

@@ -201,19 +201,21 @@ std::string RuntimeVersion() { return Py_GetVersion(); }
 
 bool IsPastExit() { return past_exit.load(); }
 
-bool RunExitSequence(int grace_ms) {
+bool RunExitSequence(int grace_ms, int code, void (*begin)(const Gil& gil)) {
   static bool done = false;
   if (done || !InterpreterUsable()) return false;
   done = true;
   GilSlot& slot = CurrentGilSlot();
-  if (!slot.held) {
-    PyEval_RestoreThread(slot.state);
-    slot.held = true;
-  }
-  const Gil gil = Gil::FromPython();
-  PyErr_Clear();
   {
-    const ExitWatchdog watchdog(grace_ms);
+    ExitWatchdog watchdog(grace_ms, code);
+    if (!slot.held) {
+      PyEval_RestoreThread(slot.state);
+      slot.held = true;
+    }
+    watchdog.Entered();
+    const Gil gil = Gil::FromPython();
+    PyErr_Clear();
+    begin(gil);
     ShutDownThreads(gil);
     RunExitHandlers(gil);
   }

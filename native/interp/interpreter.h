@@ -26,12 +26,13 @@ struct InterpreterConfig {
 // "3.11.7 (main, …)": the version of the library that runs, for a check against the one asked for.
 [[nodiscard]] std::string RuntimeVersion();
 
-// Waits for Python's non-daemon threads, runs atexit, flushes stdout and stderr; from then on the
-// interpreter is not usable. Main thread only, once; later calls do nothing. A wait of more than
-// `grace_ms` milliseconds is interrupted. The GIL stays taken, so that no Python thread runs while
-// the process goes, unless JavaScript threads are attached: Node waits for its Workers, and one of
-// them may wait for the GIL. True then: EndDespite is to follow.
-[[nodiscard]] bool RunExitSequence(int grace_ms);
+// Calls `begin`, waits for Python's non-daemon threads, runs atexit, flushes stdout and stderr;
+// from then on the interpreter is not usable. Main thread only, once; later calls do nothing. A
+// wait of more than `grace_ms` milliseconds is interrupted; if the GIL is not to be had for so
+// long, the process ends with `code`. The GIL stays taken, so that no Python thread runs while the
+// process goes, unless JavaScript threads are attached: Node waits for its Workers, and one of them
+// may wait for the GIL. True then: EndDespite is to follow.
+[[nodiscard]] bool RunExitSequence(int grace_ms, int code, void (*begin)(const Gil& gil));
 // It is over: the process ends. Any thread.
 [[nodiscard]] bool IsPastExit();
 

@@ -221,7 +221,8 @@ void EndDespite(int grace_ms, int code) {
   }).detach();
 }
 
-ExitWatchdog::ExitWatchdog(int grace_ms) : thread_([this, grace_ms] { Run(grace_ms); }) {}
+ExitWatchdog::ExitWatchdog(int grace_ms, int code)
+    : thread_([this, grace_ms, code] { Run(grace_ms, code); }) {}
 
 ExitWatchdog::~ExitWatchdog() {
   {
@@ -232,16 +233,16 @@ ExitWatchdog::~ExitWatchdog() {
   thread_.join();
 }
 
-bool ExitWatchdog::fired() {
+void ExitWatchdog::Entered() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return fired_;
+  entered_ = true;
 }
 
-void ExitWatchdog::Run(int grace_ms) {
+void ExitWatchdog::Run(int grace_ms, int code) {
   std::unique_lock<std::mutex> lock(mutex_);
   auto wait = std::chrono::milliseconds(grace_ms);
   while (!changed_.wait_for(lock, wait, [this] { return stop_; })) {
-    fired_ = true;
+    if (!entered_) _exit(code);
     InterruptMainThread();
     wait = kInterruptEvery;
   }

@@ -57,22 +57,25 @@ void ClearInterrupt(const Gil& gil);
 void EndDespite(int grace_ms, int code);
 
 // While it lives, interrupts the main thread after `grace_ms` milliseconds, and again every 50 ms.
+// If that has not got the GIL by then, which C code on another thread may keep for ever, it ends
+// the process with `code`.
 class ExitWatchdog {
  public:
-  explicit ExitWatchdog(int grace_ms);
+  ExitWatchdog(int grace_ms, int code);
   ~ExitWatchdog();
   ExitWatchdog(const ExitWatchdog&) = delete;
   ExitWatchdog& operator=(const ExitWatchdog&) = delete;
 
-  [[nodiscard]] bool fired();
+  // The main thread has the GIL.
+  void Entered();
 
  private:
-  void Run(int grace_ms);
+  void Run(int grace_ms, int code);
 
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stop_ = false;
-  bool fired_ = false;
+  bool entered_ = false;
   std::thread thread_;
 };
 

@@ -302,6 +302,7 @@ class ErlangEventLoop(TlsLoop, SubprocessLoop, SocketLoop):
         extra: dict[str, Any] | None = None,
         server: Any = None,
     ) -> StreamTransport:
+        self._ensure_new_transport(sock)
         return StreamTransport(self, sock, protocol, waiter, extra, server)
 
     def _make_read_pipe_transport(
@@ -335,6 +336,10 @@ class ErlangEventLoop(TlsLoop, SubprocessLoop, SocketLoop):
             return inherited._make_datagram_transport(sock, protocol, address, waiter, extra)
         self._ensure_fd_no_transport(sock)
         return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    def _ensure_new_transport(self, sock: socket.socket) -> None:
+        if sys.version_info >= (3, 12):  # before, asyncio's second transport takes the socket over
+            self._ensure_fd_no_transport(sock)
 
     def _ensure_fd_no_transport(self, fd: Any) -> None:
         try:

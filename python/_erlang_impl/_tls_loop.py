@@ -39,6 +39,7 @@ class TlsLoop:
         server: Any = None,
         **timeouts: Any,
     ) -> SSLTransport:
+        self._ensure_new_transport(rawsock)
         make = _transport_class("stdlib ssl module not available")
         tls = make(self, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts)
         StreamTransport(self, rawsock, tls, extra=extra, server=server)

@@ -80,7 +80,7 @@ int main(int count, char** arguments) {
     const coloop::interp::GilAcquire acquire;
     code = Run(count, arguments);
   }
-  (void)coloop::interp::RunExitSequence(2000);
+  (void)coloop::interp::RunExitSequence(2000, 2, [](const coloop::interp::Gil&) {});
   std::fflush(nullptr);
 #ifdef __SANITIZE_ADDRESS__
   if (code == 0 && __lsan_do_recoverable_leak_check() != 0) code = 3;

@@ -7,6 +7,8 @@ import contextvars
 import gc
 import os
 import socket
+import ssl
+import sys
 import threading
 import time
 import unittest
@@ -209,6 +211,33 @@ class Mixin:
         with b:
             self.assertIn("read=polling", self.loop.run_until_complete(main()))
 
+    def test_a_second_transport_on_a_descriptor(self) -> None:
+        async def second(**how: Any) -> None:
+            a, b = socket.socketpair()
+            loop = asyncio.get_running_loop()
+            with b:
+                first, _ = await loop.create_connection(asyncio.Protocol, sock=a)
+                await asyncio.sleep(0.01)
+                try:
+                    connecting = loop.create_connection(asyncio.Protocol, sock=a, **how)
+                    transport, _ = await asyncio.wait_for(connecting, 0.05)
+                    transport.abort()
+                finally:
+                    first.abort()
+                    await asyncio.sleep(0.01)
+
+        context = ssl.create_default_context()
+        for how in {}, {"ssl": context, "server_hostname": "localhost"}:
+            with self.subTest(how):
+                if sys.version_info >= (3, 12):
+                    with self.assertRaisesRegex(RuntimeError, "is used by transport"):
+                        self.loop.run_until_complete(second(**how))
+                elif how:
+                    with self.assertRaises(asyncio.TimeoutError):
+                        self.loop.run_until_complete(second(**how))
+                else:
+                    self.loop.run_until_complete(second(**how))
+
     def test_slow_callbacks_are_told_in_debug_mode(self) -> None:
         self.loop.set_debug(True)
         self.loop.slow_callback_duration = 0.01
@@ -336,6 +365,16 @@ class OurLoop(Mixin, LoopCase):
             coloop.install()
             self.addCleanup(asyncio.set_event_loop_policy, None)
         self.assertEqual(asyncio.run(kind()), "ErlangEventLoop")
+
+    def test_a_sleep_of_less_than_a_millisecond_is_one(self) -> None:
+        async def slept() -> float:
+            start = time.perf_counter()
+            await asyncio.sleep(0.0002)
+            return time.perf_counter() - start
+
+        times = sorted(self.loop.run_until_complete(slept()) for _ in range(50))
+        self.assertGreaterEqual(times[0], 0.0002)
+        self.assertLess(times[10], 0.0009)
 
     def test_a_callback_that_runs_the_loop_in_itself(self) -> None:
         seen: list[Any] = []
