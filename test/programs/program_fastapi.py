@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -97,6 +99,42 @@ class Running:
         self.server.should_exit = True
         await self.task
         return self.app.state.log
+
+
+def run_on_own_loop() -> tuple[str, str, list[str]]:
+    """`uvicorn.run` makes its loop by coloop's factory; a thread asks, then ends it.
+
+    The kind of loop that it ran on, an answer, the application's log.
+    """
+    app = make_app()
+    app.add_api_route("/loop", _kind_of_loop)
+    config = uvicorn.Config(
+        app, loop="coloop:new_event_loop", port=0, log_level="error", access_log=False
+    )
+    server = uvicorn.Server(config)
+    answers: list[str] = []
+
+    def ask_it() -> None:
+        try:
+            while not server.started:
+                time.sleep(0.005)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+                answers.append(client.get("/loop").json())
+                answers.append(client.get("/stream?to=3").text)
+        finally:
+            server.should_exit = True
+
+    asking = threading.Thread(target=ask_it)
+    asking.start()
+    server.run()
+    asking.join()
+    kind, streamed = answers
+    return kind, streamed, app.state.log
+
+
+async def _kind_of_loop() -> str:
+    return type(asyncio.get_running_loop()).__name__
 
 
 async def ask(http: str) -> dict[str, Any]:

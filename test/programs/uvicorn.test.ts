@@ -120,6 +120,20 @@ describe.each(["h11", "httptools"])("with %s", (parser) => {
   });
 });
 
+test.each([
+  ["this thread", () => fastapi.run_on_own_loop()],
+  [
+    "a thread of Python's",
+    () =>
+      py.eval("await __import__('asyncio').to_thread(run)", {
+        run: fastapi.$attr("run_on_own_loop"),
+      }),
+  ],
+])("uvicorn.run with coloop's loop factory, on %s", async (_where, run) => {
+  const expected = ["ErlangEventLoop", "0\n1\n2\n", ["startup", "shutdown"]];
+  expect(await run()).toEqual(expected);
+});
+
 test("in a Worker, asked from the main thread", async () => {
   const worker = new Worker(new URL("worker.mjs", import.meta.url), {
     workerData: { venv, folder: import.meta.dirname },
