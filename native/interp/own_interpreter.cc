@@ -63,7 +63,6 @@ def renew(first):
     main.__builtins__ = __builtins__
     for name, value in lists.items():
         getattr(sys, name)[:] = value
-    sys.path_importer_cache.clear()  # what hooks that are gone have made
     if sys.version_info < (3, 13):  # later it is the process's main thread
         threading._after_fork()
     gc.collect()

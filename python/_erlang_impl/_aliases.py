@@ -6,60 +6,42 @@ Loaded again under another name, its classes would be others, and `isinstance` w
 from __future__ import annotations
 
 import importlib
-import importlib.machinery as machinery
+import importlib.util
 import sys
-from importlib.abc import Loader
-from importlib.machinery import FileFinder, ModuleSpec
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 _PACKAGE = "_erlang_impl"
-_LOADERS = (
-    (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
-    (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
-    (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
-)
+_ALIASES = ("erlang", "coloop")
 
 
-class _Alias(Loader):
-    """Gives the importer of an alias the module itself."""
+class _Finder(MetaPathFinder, Loader):
+    """Finds the modules of this package under its other names."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        package, dot, name = fullname.partition(".")
+        if not dot or package not in _ALIASES or sys.modules.get(package) is not _own():
+            return None
+        return ModuleSpec(fullname, self) if _is_there(f"{_PACKAGE}.{name}") else None
 
     def exec_module(self, module: ModuleType) -> None:
+        _, _, name = module.__name__.partition(".")
         # What a module leaves in sys.modules is what its importer gets.
-        sys.modules[module.__name__] = importlib.import_module(_named(module.__name__))
+        sys.modules[module.__name__] = importlib.import_module(f"{_PACKAGE}.{name}")
 
 
-class _Finder(FileFinder):
-    """Finds the package's modules, under any of its names.
-
-    It is asked only for what is looked for in the package's folder. One in `sys.meta_path` would be
-    asked at every import of a program.
-    """
-
-    def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
-        package, _, _ = fullname.partition(".")
-        own = sys.modules.get(_PACKAGE)
-        if package == _PACKAGE or own is None or sys.modules.get(package) is not own:
-            return super().find_spec(fullname, target)
-        if super().find_spec(_named(fullname)) is None:
-            return None
-        return ModuleSpec(fullname, _Alias())
+def _own() -> ModuleType:
+    return sys.modules[_PACKAGE]
 
 
-def _named(alias: str) -> str:
-    _, _, name = alias.partition(".")
-    return f"{_PACKAGE}.{name}"
-
-
-def _hook(path: str) -> _Finder:
-    """A hook of `sys.path_hooks`. Raises ImportError for every other folder."""
-    own = sys.modules.get(_PACKAGE)
-    if own is None or path not in own.__path__:
-        raise ImportError(f"{path} is not the folder of {_PACKAGE}")
-    return _Finder(path, *_LOADERS)
+def _is_there(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
 
 
 def install() -> None:
-    """Puts the hook first, once."""
-    sys.path_hooks.insert(0, _hook)
-    for path in sys.modules[_PACKAGE].__path__:
-        sys.path_importer_cache.pop(path, None)
+    """Puts the finder first, once."""
+    sys.meta_path.insert(0, _Finder())

@@ -111,18 +111,6 @@ class TestNames(unittest.TestCase):
                     self.assertIs(sys.modules[f"{package}.{found.name}"], module)
             self.assertEqual(module.__name__, f"_erlang_impl.{found.name}")
 
-    def test_submodules_are_the_same_when_the_finders_are_made_anew(self) -> None:
-        mode = importlib.import_module("_erlang_impl._mode")
-        finders = sys.path_importer_cache
-        with unittest.mock.patch.dict(sys.modules), unittest.mock.patch.dict(finders):
-            finders.clear()
-            sys.modules.pop("erlang._mode", None)
-            self.assertIs(importlib.import_module("erlang._mode"), mode)
-
-    def test_no_other_import_asks_us(self) -> None:
-        ours = [finder for finder in sys.meta_path if "_erlang" in type(finder).__module__]
-        self.assertEqual(ours, [])
-
     def test_a_submodule_that_is_not_there(self) -> None:
         for package in "erlang", "coloop":
             with self.assertRaisesRegex(ModuleNotFoundError, f"'{package}.nothing'"):
