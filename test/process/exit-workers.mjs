@@ -1,5 +1,5 @@
 // process.exit while Workers compute, sleep and wait in Python.
-// noise: ^Exception in callback[\s\S]*KeyboardInterrupt|^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending
+// noise: ^Exception in callback[\s\S]*KeyboardInterrupt|^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending|coroutine '\S+' was never awaited
 // within: 15000
 import { Python } from "coloop";
 import { startWorker } from "./worker-helpers.mjs";

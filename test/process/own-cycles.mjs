@@ -1,7 +1,7 @@
 // 200 Workers with interpreters of their own are started and terminated under load: in the midst of
 // Python calls, with sockets open, in threads, in JavaScript that Python called. Interpreters are used
 // again, so there are no more of them than Workers at once.
-// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending
+// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending|coroutine '\S+' was never awaited
 // within: 240000
 import assert from "node:assert/strict";
 import { Python } from "coloop";

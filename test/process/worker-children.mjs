@@ -1,5 +1,5 @@
 // A Worker's loop has children too, which the main thread's Node.js runs; they are killed with the Worker.
-// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending
+// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending|coroutine '\S+' was never awaited
 // within: 20000
 import { deepStrictEqual } from "node:assert/strict";
 import { Python } from "coloop";

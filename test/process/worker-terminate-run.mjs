@@ -1,5 +1,5 @@
 // A Worker is terminated while it runs a loop of its own, which waits.
-// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending
+// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending|coroutine '\S+' was never awaited
 // within: 20000
 import { Python } from "coloop";
 import { terminateDuring } from "./worker-helpers.mjs";

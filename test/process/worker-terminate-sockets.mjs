@@ -1,5 +1,5 @@
 // A Worker is terminated while its Python does this: the parent lives on. See worker-script.mjs.
-// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending
+// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending|coroutine '\S+' was never awaited
 // within: 20000
 import { Python } from "coloop";
 import { terminateDuring } from "./worker-helpers.mjs";

@@ -1,5 +1,5 @@
 // Workers are terminated at every moment of their start.
-// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending
+// noise: ^Exception ignored in[\s\S]*KeyboardInterrupt|the JavaScript environment is ending|coroutine '\S+' was never awaited
 // within: 60000
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
