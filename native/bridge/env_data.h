@@ -77,7 +77,7 @@ class EnvData {
   // caller's own, so calls back into JavaScript need no scope.
   bool in_synchronous_call = false;
   bool main_thread = false;
-  bool attached = false;         // it has entered an interpreter, which its end leaves
+  bool attaches = false;         // it was to enter an interpreter, which its end leaves
   int termination_looks = 1000;  // throw.cc: so many more, a millisecond apart
   int open_uv_owners = 0;        // NodeHost and the loop, until libuv has let go of their handles
   bool ending = false;           // the cleanup hook waits for them

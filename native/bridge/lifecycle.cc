@@ -170,7 +170,7 @@ void OnUvOwnerClosed(void* argument) {
   auto* data = static_cast<EnvData*>(argument);
   if (--data->open_uv_owners > 0 || !data->ending) return;
   napi_async_cleanup_hook_handle hook = data->cleanup;
-  if (!data->main_thread && data->attached) interp::LeaveInterpreter();
+  if (!data->main_thread && data->attaches && IsAttached()) interp::LeaveInterpreter();
   if (!data->abandoned) delete data;
   napi_remove_async_cleanup_hook(hook);
 }
@@ -352,11 +352,11 @@ napi_value Start(napi_env env, napi_callback_info info) {
   if (options.own_interpreter) own = sandbox::ParseOwn(options.sandbox);
   if (!own.ok()) return Throw(data, own.error());
   const sandbox::StartScope scope;
+  data.attaches = true;
   Result<Attachment> attached =
       data.main_thread ? Result<Attachment>(Attachment{}) : AttachWorker(options);
   if (!attached.ok()) return Throw(data, attached.error());
   const auto [is_new, entered] = attached.value();
-  data.attached = true;
   const Result<void> environment = StartEnvironment(data);
   if (!environment.ok()) return Throw(data, environment.error());
   Entry entry(data);

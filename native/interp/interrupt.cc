@@ -241,9 +241,13 @@ void ExitWatchdog::Entered() {
 void ExitWatchdog::Run(int grace_ms, int code) {
   std::unique_lock<std::mutex> lock(mutex_);
   auto wait = std::chrono::milliseconds(grace_ms);
+  bool late = false;  // a grace may be too short to take even a free GIL in it
   while (!changed_.wait_for(lock, wait, [this] { return stop_; })) {
-    if (!entered_) _exit(code);
-    InterruptMainThread();
+    if (entered_) {
+      InterruptMainThread();
+    } else if (std::exchange(late, true)) {
+      _exit(code);
+    }
     wait = kInterruptEvery;
   }
 }

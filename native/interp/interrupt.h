@@ -57,8 +57,8 @@ void ClearInterrupt(const Gil& gil);
 void EndDespite(int grace_ms, int code);
 
 // While it lives, interrupts the main thread after `grace_ms` milliseconds, and again every 50 ms.
-// If that has not got the GIL by then, which C code on another thread may keep for ever, it ends
-// the process with `code`.
+// If that has not got the GIL 50 ms after the first time, which C code on another thread may keep
+// for ever, it ends the process with `code`.
 class ExitWatchdog {
  public:
   ExitWatchdog(int grace_ms, int code);
