@@ -188,6 +188,8 @@ async function verifyBriefly() {
   const [code, signal] = await once(child, "exit");
   // Something that outlives its step may hold the streams open.
   await Promise.race([closed, wait(5000, undefined, { ref: false })]);
+  child.stdout.destroy();
+  child.stderr.destroy();
   await new Promise((resolve) => kept.end(resolve));
 
   const steps = [...stepsOf(readFileSync(file, "utf8"))];
