@@ -61,6 +61,8 @@ bool Datagram::Start(const Gil& gil, PyObject* waiter, bool named) {
   const Owned made(PyObject_GetAttr(protocol.get(), Names().connection_made));
   if (!CallSoon(gil, loop_, made, object())) return false;
   starting_ = true;
+  attached_ = true;
+  loop_.Reserve(fd, *this);
   loop_.Queue(*this);
   return waiter == nullptr || CallLater(gil, "_wake_waiter", waiter);
 }
@@ -68,12 +70,12 @@ bool Datagram::Start(const Gil& gil, PyObject* waiter, bool named) {
 // Reading starts when connection_made has been called.
 bool Datagram::Begin(const Gil&) {
   starting_ = false;
-  if (lost_writes > 0) return true;
+  if (lost_writes > 0 || !attached_) return true;  // closed, or a second transport has taken it
   if (!loop_.Attach(fd, *this)) {
     PyErr_SetFromErrno(PyExc_OSError);
+    Detach();
     return false;
   }
-  attached_ = true;
   // What was sent before that and found no room.
   if (blocked_) loop_.WatchWritable(fd, true);
   return true;

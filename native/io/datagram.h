@@ -114,7 +114,7 @@ class Datagram final : public loop::Channel {
   int family_ = AF_UNSPEC;
   bool named_ = false;      // has a peer with a name: where to is not asked
   bool connected_ = false;  // has a peer
-  bool attached_ = false;   // the poller has it
+  bool attached_ = false;   // the poller has it, if only reserved
   bool starting_ = false;   // connection_made is queued, reading is not started
   bool readable_ = false;   // there may be something to read
   bool writable_ = false;   // an event said so, not looked at yet

@@ -64,6 +64,8 @@ bool Stream::Start(const Gil& gil, PyObject* waiter) {
   const Owned made(PyObject_GetAttr(protocol.get(), Names().connection_made));
   if (!CallSoon(gil, loop_, made, object())) return false;
   starting_ = true;
+  attached_ = medium_ != Medium::kWriteDevice;
+  if (attached_) loop_.Reserve(fd, *this);
   loop_.Queue(*this);
   return waiter == nullptr || CallLater(gil, "_wake_waiter", waiter);
 }
@@ -72,10 +74,12 @@ bool Stream::Start(const Gil& gil, PyObject* waiter) {
 bool Stream::Begin(const Gil&) {
   starting_ = false;
   if (lost || lost_writes > 0) return true;
-  // Not before it is full: /dev/null has nothing to wait for, and epoll refuses it.
-  if (medium_ == Medium::kWriteDevice && !blocked_) return true;
+  // A device not before it is full: /dev/null has nothing to wait for, and epoll refuses it.
+  // Another descriptor not if a second transport has taken it.
+  if (medium_ == Medium::kWriteDevice ? !blocked_ : !attached_) return true;
   if (!loop_.Attach(fd, *this)) {
     PyErr_SetFromErrno(PyExc_OSError);
+    Detach();
     return false;
   }
   attached_ = true;

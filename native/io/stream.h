@@ -112,7 +112,7 @@ class Stream final : public loop::Channel {
   WriteBuffer buffer_;
   ByteSink* sink_ = nullptr;  // part of the protocol
   bool buffered_ = false;     // a BufferedProtocol
-  bool attached_ = false;     // the poller has it
+  bool attached_ = false;     // the poller has it, if only reserved
   bool starting_ = false;     // connection_made is queued, reading is not started
   bool readable_ = false;     // there may be something to read
   bool writable_ = false;     // an event said so, not looked at yet

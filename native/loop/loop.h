@@ -95,7 +95,8 @@ class Loop {
     return poller_.Find(fd, writer) != nullptr;
   }
 
-  // Serves `fd` by a channel; see Poller. False with errno set.
+  // `fd` is a channel's, and served by it; see Poller. False with errno set.
+  void Reserve(int fd, Channel& channel) { poller_.Reserve(fd, channel); }
   [[nodiscard]] bool Attach(int fd, Channel& channel);
   void Detach(int fd, const Channel& channel, bool kernel_too);
   void WatchWritable(int fd, bool on) { poller_.WatchWritable(fd, on); }

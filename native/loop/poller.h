@@ -51,6 +51,9 @@ class Poller {
   // The handle of one direction, borrowed; null if there is none. GIL held.
   [[nodiscard]] _object* Find(int fd, bool writer) const;
 
+  // From now on `fd` is the channel's; the one that had it is dropped. Nothing new is watched
+  // before Attach. GIL held.
+  void Reserve(int fd, Channel& channel);
   // Serves `fd` by a channel, for reading; the one that had it is dropped. False with errno set.
   // GIL held.
   [[nodiscard]] bool Attach(int fd, Channel& channel);
@@ -110,7 +113,7 @@ class Poller {
   struct Watch {
     interp::Owned reader;
     interp::Owned writer;
-    std::uint32_t serial = 0;
+    std::uint32_t serial = 0;  // 0: only reserved, the kernel does not know it
     Channel* channel = nullptr;
     interp::Owned channel_object;
     bool channel_writes = false;
@@ -127,6 +130,8 @@ class Poller {
   // Brings the kernel to `events`. False with errno set.
   [[nodiscard]] bool Update(int fd, Watch& watch, std::uint32_t events);
   void Shrink(Watches::iterator found, bool kernel_too);
+  // Gives the watch to the channel.
+  void Take(Watch& watch, Channel& channel);
 
   // Puts a descriptor of our own in the epoll: its events say nothing but that a poll returned.
   [[nodiscard]] bool AddOwn(int fd) const;

@@ -135,7 +135,6 @@ bool Poller::Update(int fd, Watch& watch, std::uint32_t events) {
   const std::uint32_t serial = last_serial_ + 1;
   if (!Add(fd, serial, events)) return false;
   last_serial_ = serial;
-  if (!known) base::CountLive(base::Live::kWatch, 1);
   watch.serial = serial;
   return true;
 }
@@ -149,6 +148,7 @@ bool Poller::Set(int fd, bool writer, interp::Owned handle, interp::Owned* previ
     if (added) watches_.erase(found);
     return false;
   }
+  if (added) base::CountLive(base::Live::kWatch, 1);
   if (!IsActive(watch)) ++active_;
   *previous = std::exchange(writer ? watch.writer : watch.reader, std::move(handle));
   return true;
@@ -174,27 +174,43 @@ void Poller::Shrink(Watches::iterator found, bool kernel_too) {
     if (kernel_too) (void)Control(EPOLL_CTL_MOD, found->first, watch.serial, events);
     return;
   }
-  if (kernel_too) epoll_ctl(epoll_, EPOLL_CTL_DEL, found->first, nullptr);
+  if (kernel_too && watch.serial != 0) {
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, found->first, nullptr);
+  }
   watches_.erase(found);
   base::CountLive(base::Live::kWatch, -1);
+}
+
+void Poller::Take(Watch& watch, Channel& channel) {
+  if (watch.channel == &channel) return;
+  if (IsActive(watch)) --active_;
+  Channel* previous = std::exchange(watch.channel, &channel);
+  if (IsActive(watch)) ++active_;
+  const interp::Owned dropped =
+      std::exchange(watch.channel_object, interp::Owned::NewRef(channel.object()));
+  if (previous != nullptr) previous->Dropped();
+}
+
+void Poller::Reserve(int fd, Channel& channel) {
+  const auto [found, added] = watches_.try_emplace(fd);
+  if (added) base::CountLive(base::Live::kWatch, 1);
+  Take(found->second, channel);
 }
 
 bool Poller::Attach(int fd, Channel& channel) {
   const auto [found, added] = watches_.try_emplace(fd);
   Watch& watch = found->second;
-  const bool was_active = IsActive(watch);
   Channel* previous = std::exchange(watch.channel, &channel);
-  if (!Update(fd, watch, EventsOf(watch))) {
-    watch.channel = previous;
+  const bool writes = std::exchange(watch.channel_writes, false);
+  const bool watched = Update(fd, watch, EventsOf(watch));
+  watch.channel = previous;
+  if (!watched) {
+    watch.channel_writes = writes;
     if (added) watches_.erase(found);
     return false;
   }
-  watch.channel_writes = false;
-  if (IsActive(watch)) ++active_;
-  if (was_active) --active_;
-  const interp::Owned dropped =
-      std::exchange(watch.channel_object, interp::Owned::NewRef(channel.object()));
-  if (previous != nullptr) previous->Dropped();
+  if (added) base::CountLive(base::Live::kWatch, 1);
+  Take(watch, channel);
   return true;
 }
 
@@ -254,6 +270,7 @@ void Poller::Renew() {
   (void)AddOwn(wake_);
   (void)AddOwn(timer_);
   for (const auto& [fd, watch] : watches_) {
+    if (watch.serial == 0) continue;
     // Fails for a descriptor that was closed: nothing reports for it any more.
     (void)Add(fd, watch.serial, EventsOf(watch));
   }

@@ -9,6 +9,7 @@ import gc
 import os
 import resource
 import socket
+import sys
 import tempfile
 import unittest
 import warnings
@@ -77,6 +78,113 @@ class Mixin(Bounded):
             with self.assertRaisesRegex(RuntimeError, "is used by transport"):
                 self.loop.add_reader(fd, print)
             transport.close()
+
+        self.run_bounded(main())
+
+    @unittest.skipIf(sys.version_info < (3, 13), "create_server() has keep_alive from 3.13 on")
+    def test_connections_of_a_server_are_kept_alive(self: Any) -> None:
+        async def main() -> None:
+            for keep_alive in True, False:
+                accepted: asyncio.Queue[Any] = asyncio.Queue()
+
+                class Server(Recorder):
+                    def connection_made(self, transport: Any, to: Any = accepted) -> None:
+                        super().connection_made(transport)
+                        to.put_nowait(transport)
+
+                server = await self.loop.create_server(
+                    Server, "127.0.0.1", 0, keep_alive=keep_alive
+                )
+                transport, protocol = await self.loop.create_connection(
+                    Recorder, *server.sockets[0].getsockname()
+                )
+                sock = (await accepted.get()).get_extra_info("socket")
+                option = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                self.assertEqual(bool(option), keep_alive)
+                transport.close()
+                await protocol.lost
+                server.close()
+                await server.wait_closed()
+
+        self.run_bounded(main())
+
+    def test_a_transport_has_its_descriptor_from_the_start(self: Any) -> None:
+        refused: list[str] = []
+
+        def try_to_use(transport: Any) -> None:
+            number = transport.get_extra_info("socket").fileno()
+            for use in (
+                lambda: self.loop.add_reader(number, print),
+                lambda: self.loop.add_writer(number, print),
+                lambda: self.loop.remove_reader(number),
+            ):
+                with self.assertRaisesRegex(RuntimeError, "is used by transport"):
+                    use()
+            refused.append(type(transport).__name__)
+
+        class Stream(Recorder):
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(transport)
+                try_to_use(transport)
+
+        class Datagrams(asyncio.DatagramProtocol):
+            def connection_made(self, transport: Any) -> None:
+                try_to_use(transport)
+
+        async def main() -> None:
+            ours, theirs = socket.socketpair()
+            stream, protocol = await self.loop.create_connection(Stream, sock=ours)
+            datagrams, _ = await self.loop.create_datagram_endpoint(
+                Datagrams, local_addr=("127.0.0.1", 0)
+            )
+            self.assertEqual((len(refused), self.problems), (2, []))
+            number = stream.get_extra_info("socket").fileno()
+            for transport in stream, datagrams:
+                transport.close()
+            await protocol.lost
+            self.assertFalse(self.loop.remove_reader(number))  # nobody's any more
+            theirs.close()
+
+        self.run_bounded(main())
+
+    def test_what_was_there_before_the_transport_comes_after_it(self: Any) -> None:
+        async def main() -> None:
+            for busy in range(40):  # the loop looks at descriptors now after one, now after more
+                ours, theirs = socket.socketpair()
+                theirs.send(b"early")
+                for _ in range(busy):
+                    await asyncio.sleep(0)
+                _transport, protocol = await self.loop.create_connection(Recorder, sock=ours)
+                self.assertEqual(protocol.calls, ["made"])
+                theirs.close()
+                await protocol.lost
+                self.assertEqual(protocol.data, b"early")
+
+        self.run_bounded(main())
+
+    def test_a_transport_that_is_closed_as_it_is_made(self: Any) -> None:
+        class Closing(Recorder):
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(transport)
+                transport.write(b"bye")
+                transport.close()
+
+        async def main() -> None:
+            ours, theirs = socket.socketpair()
+            number = ours.fileno()
+            _transport, protocol = await self.loop.create_connection(Closing, sock=ours)
+            await protocol.lost
+            self.assertEqual((protocol.calls, theirs.recv(10)), (["made", "lost"], b"bye"))
+            theirs.close()
+            ours, theirs = socket.socketpair()  # the same number again
+            self.assertEqual(ours.fileno(), number)
+            seen = self.loop.create_future()
+            self.loop.add_reader(ours, seen.set_result, None)
+            theirs.send(b"x")
+            await seen
+            self.loop.remove_reader(ours)
+            ours.close()
+            theirs.close()
 
         self.run_bounded(main())
 
