@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from os.path import isfile, join
 from types import ModuleType
 
 _PACKAGE = "_erlang_impl"
@@ -18,15 +19,25 @@ _ALIASES = ("erlang", "coloop")
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds the modules of this package under its other names."""
+    """Finds the package's modules, under its other names too.
+
+    It needs no list of the folder, which a policy may forbid.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        package, dot, name = fullname.partition(".")
-        if not dot or package not in _ALIASES or sys.modules.get(package) is not _own():
+        package, _, name = fullname.partition(".")
+        if not name.isidentifier() or sys.modules.get(package) is not sys.modules[_PACKAGE]:
             return None
-        return ModuleSpec(fullname, self) if _is_there(f"{_PACKAGE}.{name}") else None
+        if package in _ALIASES:
+            there = importlib.util.find_spec(f"{_PACKAGE}.{name}") is not None
+            return ModuleSpec(fullname, self) if there else None
+        file = join(self._folder, f"{name}.py")
+        return importlib.util.spec_from_file_location(fullname, file) if isfile(file) else None
 
     def exec_module(self, module: ModuleType) -> None:
         _, _, name = module.__name__.partition(".")
@@ -34,14 +45,9 @@ class _Finder(MetaPathFinder, Loader):
         sys.modules[module.__name__] = importlib.import_module(f"{_PACKAGE}.{name}")
 
 
-def _own() -> ModuleType:
-    return sys.modules[_PACKAGE]
-
-
-def _is_there(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
-
-
 def install() -> None:
-    """Puts the finder first, once."""
-    sys.meta_path.insert(0, _Finder())
+    """Puts the finder last, where other imports do not come to it, and leaves it the package."""
+    package = sys.modules[_PACKAGE]
+    [folder] = package.__path__
+    package.__path__ = []
+    sys.meta_path.append(_Finder(folder))
