@@ -136,6 +136,8 @@ function abortError(signal: AbortSignal): AbortError {
 
 const due = 1;
 const interrupted = 2;
+/** Milliseconds; above what an interrupt takes on any thread. */
+const tellableDelay = 100;
 
 /** What ends one call early: its native watch, its signal, its time-out. */
 class Limits {
@@ -192,8 +194,11 @@ class Limits {
   /** What the caller gets. */
   error(cause?: unknown): Error {
     if (this.#signal?.aborted === true) return abortError(this.#signal);
+    const took = performance.now() - this.#start;
+    // Native code that does not return cannot be interrupted, and who waits for it is to know.
+    const late = took - (this.#timeout ?? 0) > tellableDelay;
     return new TimeoutError(
-      `the call took longer than its time-out of ${this.#timeout} ms`,
+      `the call took longer than its time-out of ${this.#timeout} ms${late ? `, and could be ended only after ${Math.round(took)} ms` : ""}`,
       cause === undefined ? undefined : { cause },
     );
   }

@@ -25,6 +25,27 @@ async function stops(name: string, ms = 30): Promise<TimeoutError> {
   return error;
 }
 
+test("a time-out says how long native code went on that could not be interrupted", () => {
+  const code = "__import__('hashlib').pbkdf2_hmac('sha256', b'', b'', 3_000_000)"; // a second or more
+  const start = performance.now();
+  const error = thrown(() => py.evalSync(code, undefined, { timeout: 20 }));
+  const took = performance.now() - start;
+  const [, told] = /^.* of 20 ms, and could be ended only after (\d+) ms$/.exec(error.message) ?? [];
+  expect(Number(told)).toBeGreaterThan(120);
+  expect(Number(told)).toBeLessThanOrEqual(Math.ceil(took));
+});
+
+test("a time-out that stops Python at once says no more", () => {
+  let least = Number.POSITIVE_INFINITY;
+  let message = "";
+  for (let attempt = 0; attempt < 20 && least > 100; attempt++) {
+    const start = performance.now();
+    message = thrown(() => mod.spin.$with({ timeout: 20 })()).message;
+    least = performance.now() - start;
+  }
+  expect(message).toBe("the call took longer than its time-out of 20 ms");
+});
+
 describe("a time-out stops Python on the JavaScript thread", () => {
   const blocking = ["spin", "sleep", "lock", "recv", "regex", "power", "join", "event"];
   test.each([...blocking, "owned_loop"])("in %s", async (name) => {
