@@ -1,6 +1,7 @@
 // `npm run test:sanitize [-- --address | --thread] [--native] [--python X]`: builds of their own with AddressSanitizer
 // (with UndefinedBehaviorSanitizer and LeakSanitizer) and with ThreadSanitizer. Both run the tests
-// without Node; AddressSanitizer also runs test/process, in a copy of the package that has its addons.
+// without Node; AddressSanitizer also runs test/process, in a copy of the package that has its addons. In the same
+// copy `--address` of test:orders, test:stress and test:conformance runs.
 
 import { cpSync, existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -85,18 +86,22 @@ async function prove({ launcher, env, proofs }, folder, python) {
 
 /** A copy of the package in `folder`, in whose build/ the addons are. */
 function copyPackage(folder) {
-  for (const name of ["dist", "python", "package.json", "test/process", "test/fixtures"]) {
+  const tests = ["process", "fixtures", "stress", "python/conformance"].map(
+    (name) => `test/${name}`,
+  );
+  for (const name of ["dist", "python", "package.json", "tools", ...tests]) {
     rmSync(path.join(folder, name), { recursive: true, force: true });
     cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
   }
 }
 
-/** How a script of test/process runs with AddressSanitizer in Node, with or without the search for leaks. */
+/** How a program of the copy runs with AddressSanitizer in Node, with or without the search for leaks. */
 function variantIn(folder, python, leaks) {
   const runtime = ask(process.env.CXX ?? "c++", ["-print-file-name=libasan.so"]);
   if (!runtime || !existsSync(runtime)) throw new ToolError("libasan.so is missing (Debian: g++)");
   return {
-    folder: path.join(folder, "test", "process"),
+    root: folder,
+    folder: path.join(folder, "test", "process"), // of the scripts of test/process
     env: {
       ...addressOptions,
       ASAN_OPTIONS: `${addressOptions.ASAN_OPTIONS}:detect_leaks=${leaks ? 1 : 0}`,
@@ -109,14 +114,16 @@ function variantIn(folder, python, leaks) {
   };
 }
 
-/** Builds with AddressSanitizer; returns how a script of test/process runs with it, without the search for leaks. */
-export async function addressVariant(selection) {
+/** Builds with AddressSanitizer; returns how a program of the copy runs with it. */
+export async function addressVariant(selection, { leaks = false } = {}) {
   const folder = path.join(root, "build", "address");
   mkdirSync(folder, { recursive: true });
   const output = path.join(folder, "build");
   const python = await build({ python: selection, tests: true, sanitize: "address", output });
   copyPackage(folder);
-  return variantIn(folder, python, false);
+  const variant = variantIn(folder, python, leaks);
+  variant.env.COLOOP_TEST_VARIANT = JSON.stringify(variant);
+  return variant;
 }
 
 /** Runs groups of test/process with AddressSanitizer in Node, with or without the search for leaks. */

@@ -1,5 +1,5 @@
-// `npm run test:conformance [-- --python X] [--debug] [module...]`: CPython's own asyncio tests on
-// ErlangEventLoop, inside Node.js. Each module of tests runs in a process of its own, and goes on
+// `npm run test:conformance [-- --python X] [--debug] [--address] [module...]`: CPython's own asyncio
+// tests on ErlangEventLoop, inside Node.js. Each module of tests runs in a process of its own, and goes on
 // in a new one after a test that crashed or hung. A test of listed.py that passes is a failure too.
 
 import { spawn } from "node:child_process";
@@ -14,6 +14,7 @@ import { main, root, run, seconds, ToolError } from "../../../tools/run.mjs";
 
 const folder = import.meta.dirname;
 const moduleTimeout = 10 * 60_000; // suite.py ends a test that hangs: this is for one it cannot
+const plain = { root, env: {}, nodeOptions: [], slower: 1 };
 
 async function modulesOf(python) {
   const script = path.join(folder, "suite.py");
@@ -23,21 +24,23 @@ async function modulesOf(python) {
   return JSON.parse(stdout);
 }
 
-function startChild(module, file, { python, debug = false, env: more = {} }) {
+function startChild(module, file, { python, debug = false, env: more = {}, variant = plain }) {
   const env = {
     ...process.env,
     COLOOP_PYTHON: python.executable,
     PYTHONDONTWRITEBYTECODE: "1",
     ...more,
+    ...variant.env,
   };
+  const script = path.join(variant.root, path.relative(root, folder), "child.mjs");
   const child = spawn(
     process.execPath,
-    [path.join(folder, "child.mjs"), module, file, debug ? "1" : ""],
+    [...variant.nodeOptions, script, module, file, debug ? "1" : ""],
     {
-      cwd: root,
+      cwd: variant.root,
       env,
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: moduleTimeout,
+      timeout: moduleTimeout * variant.slower,
       killSignal: "SIGKILL",
     },
   );
@@ -103,9 +106,10 @@ export function judge(events) {
 }
 
 /** Runs the suites on one Python; `only` holds parts of modules' names. Returns the counts. */
-export async function testConformance({ python: selection, debug = false, only = [] }) {
+export async function testConformance({ python: selection, debug = false, only = [], variant }) {
   const python = (await loadDiscovery())(selection);
-  const title = `CPython's tests, Python ${python.version}${debug ? ", debug mode" : ""}`;
+  const kind = `${debug ? ", debug mode" : ""}${variant ? ", AddressSanitizer" : ""}`;
+  const title = `CPython's tests, Python ${python.version}${kind}`;
   const all = await modulesOf(python);
   if (all.length === 0) {
     console.log(`[coloop] ${title} skipped: ${python.executable} has no package test.test_asyncio`);
@@ -113,7 +117,8 @@ export async function testConformance({ python: selection, debug = false, only =
   }
   const modules = all.filter((name) => only.length === 0 || only.some((o) => name.endsWith(o)));
   if (modules.length === 0) throw new ToolError(`no module of tests ends with ${only.join(", ")}`);
-  const results = path.join(root, "build", "conformance", `${python.tag}${debug ? "-debug" : ""}`);
+  const name = `${python.tag}${debug ? "-debug" : ""}${variant ? "-address" : ""}`;
+  const results = path.join(root, "build", "conformance", name);
   mkdirSync(results, { recursive: true });
   const start = performance.now();
   const total = { passed: 0, failed: 0, skipped: 0, listed: 0, notApplicable: 0 };
@@ -121,7 +126,7 @@ export async function testConformance({ python: selection, debug = false, only =
     for (let module = queue.shift(); module; module = queue.shift()) {
       const began = performance.now();
       const file = path.join(results, `${module}.jsonl`);
-      const verdict = judge(await runModule(module, file, { python, debug }));
+      const verdict = judge(await runModule(module, file, { python, debug, variant }));
       for (const key of Object.keys(total)) total[key] += verdict[key];
       console.log(`[coloop] ${module}: ${line(verdict)} (${seconds(began)})`);
       for (const fault of verdict.faults) console.log(`FAILED ${fault}\n`);
@@ -144,10 +149,17 @@ export async function testConformance({ python: selection, debug = false, only =
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   await main(async () => {
     const { values, positionals } = parseArgs({
-      options: { python: { type: "string" }, debug: { type: "boolean" } },
+      options: {
+        python: { type: "string" },
+        debug: { type: "boolean" },
+        address: { type: "boolean" },
+      },
       allowPositionals: true,
     });
-    const counts = await testConformance({ ...values, only: positionals });
+    const { address, ...options } = values;
+    const { addressVariant } = await import("../../../tools/sanitize.mjs");
+    const variant = address ? await addressVariant(values.python) : undefined;
+    const counts = await testConformance({ ...options, only: positionals, variant });
     console.log(line(counts));
     return counts.failed === 0 ? 0 : 1;
   });
