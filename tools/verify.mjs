@@ -1,5 +1,6 @@
 // `npm run verify`: from a bare clone, everything that must hold: build, checks and all tests, on the
-// default Python and on a second minor version, and the smoke tests on a sample of all Nodes and Pythons.
+// default Python and on a second minor version, the smoke tests on a sample of all Nodes and Pythons, and what starts
+// processes on each Python.
 // It shows how far it is and what failed; the whole output is in build/verify/output.txt, or shown with
 // `-- --verbose`. Its last line is the sum of all runners' counts.
 
@@ -117,6 +118,10 @@ async function verify() {
   else skip("the second Python", "no other minor version with headers is on this machine");
   await step("matrix: smoke tests on each Node and each Python", () =>
     testMatrix({ sample: true }),
+  );
+  // Only now there is an addon for each of them.
+  await step("processes that Python would start, on each Python", () =>
+    vitest(first, "test/process/sandbox-starters.test.ts"),
   );
 
   const { testPrograms } = await import("./programs.mjs");

@@ -1,15 +1,13 @@
 // Interpreters of Workers' own: every own-*.mjs in a process of its own, on each Python of this machine
 // that an addon is built for and that can have them; on the others the refusal.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { addonFiles } from "../../src/binding.js";
-import { findPythons } from "../../tools/pythons.mjs";
 import { runScript } from "../helpers/child.js";
+import { builtPythons } from "../helpers/pythons.js";
 
 const folder = import.meta.dirname;
-const pythons = (await findPythons()).filter((python) => existsSync(addonFiles(python).bridge));
 const scripts = readdirSync(folder)
   .filter((name) => /^own-.*\.mjs$/.test(name) && !/-(script|helpers|refused)\.mjs$/.test(name))
   .sort();
@@ -25,10 +23,10 @@ function canHaveOwn(version: string): boolean {
 }
 
 test("there is a Python to try it with", () => {
-  expect(pythons.length).toBeGreaterThan(0);
+  expect(builtPythons.length).toBeGreaterThan(0);
 });
 
-describe.each(pythons)("$executable", ({ version, executable }) => {
+describe.each(builtPythons)("$executable", ({ version, executable }) => {
   const run = (name: string, timeout: number, args: string[] = []) =>
     runScript(`test/process/${name}`, { args, timeout, env: { COLOOP_PYTHON: executable } });
 

@@ -10,7 +10,7 @@ const fixtures = path.resolve(import.meta.dirname, "../fixtures/py");
 py.execSync("import sys; sys.path.append(fixtures)", { fixtures });
 const starters = py.import("process_starters");
 const attempts = starters.attempts()[Symbol.iterator]();
-console.log("ready");
+console.log(`ready with ${py.version}`);
 for await (const _ of createInterface(process.stdin)) {
   const { done, value } = attempts.next();
   console.log(JSON.stringify(done ? { unknown: starters.unknown_modules() } : value));

@@ -1,11 +1,13 @@
-// Every way of the standard library to start a process, refused; the processes are counted from outside.
+// Every way of the standard library to start a process, refused; the processes are counted from outside. On
+// each Python of this machine that an addon is built for.
 
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { repository } from "../helpers/child.js";
+import { builtPythons } from "../helpers/pythons.js";
 
 type Attempt = [name: string, event: string | null, kind: string, text: string];
 
@@ -38,34 +40,6 @@ function traces(pid: number): { children: string[]; faults: number } {
   return { children, faults: Number(stat(pid)[8]) };
 }
 
-const results: Attempt[] = [];
-let unknown: string[] | undefined;
-const started: string[] = [];
-let code: number | null;
-
-beforeAll(async () => {
-  const script = path.join(repository, "test/process/sandbox-starters.mjs");
-  const child = spawn(process.execPath, [script], { stdio: ["pipe", "pipe", "inherit"] });
-  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
-  let before: ReturnType<typeof traces> | undefined;
-  for await (const line of createInterface(child.stdout)) {
-    const now = traces(child.pid as number);
-    if (line !== "ready") {
-      const attempt = JSON.parse(line) as Attempt | { unknown: string[] };
-      if ("unknown" in attempt) {
-        ({ unknown } = attempt);
-        break;
-      }
-      results.push(attempt);
-      if (JSON.stringify(now) !== JSON.stringify(before)) started.push(attempt[0]);
-    }
-    before = now;
-    child.stdin.write("next\n");
-  }
-  child.stdin.end();
-  code = await ended;
-}, 120_000);
-
 test("a process that is started would be seen", async () => {
   const program =
     "require('node:child_process').spawnSync('true'); console.log(1); process.stdin.resume()";
@@ -76,28 +50,66 @@ test("a process that is started would be seen", async () => {
   child.stdin.end();
 });
 
-test("all ways were tried, and the process went on", () => {
-  expect(results.length).toBeGreaterThan(70);
-  expect(code).toBe(0);
-});
+describe.each(builtPythons)("$executable", ({ version, executable }) => {
+  const results: Attempt[] = [];
+  let unknown: string[] | undefined;
+  const started: string[] = [];
+  let greeting: string | undefined;
+  let code: number | null;
 
-test("nothing was started", () => {
-  expect(started).toEqual([]);
-});
+  beforeAll(async () => {
+    const script = path.join(repository, "test/process/sandbox-starters.mjs");
+    const child = spawn(process.execPath, [script], {
+      env: { ...process.env, COLOOP_PYTHON: executable },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+    let before: ReturnType<typeof traces> | undefined;
+    for await (const line of createInterface(child.stdout)) {
+      const now = traces(child.pid as number);
+      if (greeting === undefined) {
+        greeting = line;
+      } else {
+        const attempt = JSON.parse(line) as Attempt | { unknown: string[] };
+        if ("unknown" in attempt) {
+          ({ unknown } = attempt);
+          break;
+        }
+        results.push(attempt);
+        if (JSON.stringify(now) !== JSON.stringify(before)) started.push(attempt[0]);
+      }
+      before = now;
+      child.stdin.write("next\n");
+    }
+    child.stdin.end();
+    code = await ended;
+  }, 120_000);
 
-test("each was refused with the documented text, or went on without", () => {
-  const wrong = results.filter(([name, event, kind, text]) => {
-    if (event === null) return text !== "" && !text.includes("is blocked in Node.js host context");
-    if (event === "NotImplementedError") return kind !== event || text !== loopText;
-    if (name === "distutils.spawn") return !text.endsWith(` failed: ${processText(event)}`);
-    const multi = name.startsWith("multiprocessing");
-    return (
-      kind !== "RuntimeError" || text !== processText(event) + (multi ? multiprocessingText : "")
-    );
+  test("all ways were tried, and the process went on", () => {
+    expect(greeting).toBe(`ready with ${version}`);
+    expect(results.length).toBeGreaterThan(70);
+    expect(code).toBe(0);
   });
-  expect(wrong).toEqual([]);
-});
 
-test("every module of the library that starts processes has its way in the table", () => {
-  expect(unknown).toEqual([]);
+  test("nothing was started", () => {
+    expect(started).toEqual([]);
+  });
+
+  test("each was refused with the documented text, or went on without", () => {
+    const wrong = results.filter(([name, event, kind, text]) => {
+      if (event === null)
+        return text !== "" && !text.includes("is blocked in Node.js host context");
+      if (event === "NotImplementedError") return kind !== event || text !== loopText;
+      if (name === "distutils.spawn") return !text.endsWith(` failed: ${processText(event)}`);
+      const multi = name.startsWith("multiprocessing");
+      return (
+        kind !== "RuntimeError" || text !== processText(event) + (multi ? multiprocessingText : "")
+      );
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("every module of the library that starts processes has its way in the table", () => {
+    expect(unknown).toEqual([]);
+  });
 });
