@@ -14,7 +14,6 @@ import { ask, main, root, run, ToolError, timed, which } from "./run.mjs";
 import { obstacle, runNative } from "./test-native.mjs";
 
 const timeout = 15 * 60_000;
-const processGroups = ["worker", "race", "leak", "close"];
 // Starts processes of its own, in which no sanitizer is.
 const without = ["race-thread-call-exit"];
 
@@ -114,6 +113,12 @@ function variantIn(folder, python, leaks) {
   };
 }
 
+/** Groups of run.test.ts. */
+function groupsOf(groups, leaks) {
+  const filter = `^(${groups.join("|")}) (?!${without.join("|")})`;
+  return { title: groups.join(", "), args: ["test/process/run.test.ts", "-t", filter], leaks };
+}
+
 /** Builds with AddressSanitizer; returns how a program of the copy runs with it. */
 export async function addressVariant(selection, { leaks = false } = {}) {
   const folder = path.join(root, "build", "address");
@@ -126,20 +131,19 @@ export async function addressVariant(selection, { leaks = false } = {}) {
   return variant;
 }
 
-/** Runs groups of test/process with AddressSanitizer in Node, with or without the search for leaks. */
-async function runInNode(folder, python, groups, leaks) {
+/** Runs scripts of test/process with AddressSanitizer in Node, with or without the search for leaks. */
+async function runInNode(folder, python, { title, args, leaks }) {
   const variant = variantIn(folder, python, leaks);
   const vitest = createRequire(import.meta.url).resolve("vitest/package.json");
-  const report = path.join(folder, `vitest-${groups[0]}.json`);
+  const report = path.join(folder, `vitest-${title.split(",")[0]}.json`);
   rmSync(report, { force: true });
-  const { code } = await timed(`test/process: ${groups.join(", ")}`, () =>
+  const { code } = await timed(`test/process: ${title}`, () =>
     run(
       process.execPath,
       [
         path.join(path.dirname(vitest), "vitest.mjs"),
         "run",
-        "test/process/run.test.ts",
-        ...["-t", `^(${groups.join("|")}) (?!${without.join("|")})`],
+        ...args,
         ...["--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
       ],
       {
@@ -175,8 +179,13 @@ export async function sanitize(name, selection, { inNode = true } = {}) {
   // LeakSanitizer does not look.
   return add(
     counts,
-    await runInNode(folder, python, ["exit", "signal", "natural", "loop"], false),
-    await runInNode(folder, python, processGroups, true),
+    await runInNode(folder, python, groupsOf(["exit", "signal", "natural", "loop"], false)),
+    await runInNode(folder, python, groupsOf(["worker", "race", "leak", "close"], true)),
+    await runInNode(folder, python, {
+      title: "own interpreters",
+      args: ["test/process/own.test.ts"],
+      leaks: false,
+    }),
   );
 }
 

@@ -30,7 +30,8 @@ test("a time-out says how long native code went on that could not be interrupted
   const start = performance.now();
   const error = thrown(() => py.evalSync(code, undefined, { timeout: 20 }));
   const took = performance.now() - start;
-  const [, told] = /^.* of 20 ms, and could be ended only after (\d+) ms$/.exec(error.message) ?? [];
+  const [, told] =
+    /^.* of 20 ms, and could be ended only after (\d+) ms$/.exec(error.message) ?? [];
   expect(Number(told)).toBeGreaterThan(120);
   expect(Number(told)).toBeLessThanOrEqual(Math.ceil(took));
 });

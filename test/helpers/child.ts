@@ -32,6 +32,20 @@ export const repository: string = path.resolve(
   "..",
 );
 
+/** How scripts of test/process run: as they are, or in a copy of the package that has a sanitizer in its addons. */
+export interface Variant {
+  folder: string; // of the scripts
+  env: Record<string, string>;
+  nodeOptions: readonly string[];
+  slower: number; // by what the time limits are multiplied
+}
+
+/** What tools/sanitize.mjs says, or nothing special. */
+export const variant: Variant = {
+  ...{ folder: path.join(repository, "test", "process"), env: {}, nodeOptions: [], slower: 1 },
+  ...JSON.parse(process.env["COLOOP_TEST_VARIANT"] ?? "{}"),
+};
+
 /** Runs any program to its end. */
 export function runProgram(
   program: string,

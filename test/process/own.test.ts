@@ -4,10 +4,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { runScript } from "../helpers/child.js";
+import { runScript, variant } from "../helpers/child.js";
 import { builtPythons } from "../helpers/pythons.js";
 
 const folder = import.meta.dirname;
+// A build with a sanitizer is for one of them.
+const { COLOOP_PYTHON: only } = variant.env;
+const pythons = builtPythons.filter(({ executable }) => !only || executable === only);
 const scripts = readdirSync(folder)
   .filter((name) => /^own-.*\.mjs$/.test(name) && !/-(script|helpers|refused)\.mjs$/.test(name))
   .sort();
@@ -23,12 +26,17 @@ function canHaveOwn(version: string): boolean {
 }
 
 test("there is a Python to try it with", () => {
-  expect(builtPythons.length).toBeGreaterThan(0);
+  expect(pythons.length).toBeGreaterThan(0);
 });
 
-describe.each(builtPythons)("$executable", ({ version, executable }) => {
+describe.each(pythons)("$executable", ({ version, executable }) => {
   const run = (name: string, timeout: number, args: string[] = []) =>
-    runScript(`test/process/${name}`, { args, timeout, env: { COLOOP_PYTHON: executable } });
+    runScript(path.join(variant.folder, name), {
+      args,
+      execArgv: variant.nodeOptions,
+      timeout: timeout * variant.slower,
+      env: { COLOOP_PYTHON: executable, ...variant.env },
+    });
 
   test("the refusal", async () => {
     const result = await run("own-refused.mjs", 60_000, [version]);
@@ -49,6 +57,6 @@ describe.each(builtPythons)("$executable", ({ version, executable }) => {
       }
       expect({ code: result.code, signal: result.signal }).toEqual({ code: 0, signal: null });
     },
-    250_000,
+    250_000 * variant.slower,
   );
 });

@@ -15,20 +15,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { runScript } from "../helpers/child.js";
-
-interface Variant {
-  folder: string; // of the scripts
-  env: Record<string, string>;
-  nodeOptions: readonly string[];
-  slower: number; // by what the time limits are multiplied
-}
+import { runScript, variant } from "../helpers/child.js";
 
 const folder = import.meta.dirname;
-const variant: Variant = {
-  ...{ folder, env: {}, nodeOptions: [], slower: 1 },
-  ...JSON.parse(process.env["COLOOP_TEST_VARIANT"] ?? "{}"),
-};
 const groups = ["exit", "natural", "signal", "loop", "close", "worker", "leak", "race"];
 const scripts = readdirSync(folder)
   .filter((name) => name.endsWith(".mjs") && groups.some((group) => name.startsWith(`${group}-`)))
