@@ -24,6 +24,14 @@ def spin(seconds=1e9):
     while time.monotonic() < end:
         pass
 
+def halted(stop):
+    stop()
+    spin()
+
+async def halted_task(stop):
+    await asyncio.sleep(0)
+    halted(stop)
+
 def nested(function, depth):
     return function() if depth == 0 else nested(function, depth - 1)
 
@@ -138,9 +146,14 @@ const calls = {
   owned: () => py.execSync("coloop.run(nap(0.001))"),
 };
 
+/** Whether an error is that of `py.interrupt()`. */
+function checkInterrupted({ error }, what) {
+  check(error?.code === "ERR_COLOOP_INTERRUPTED", `${what}: ${error}`);
+}
+
 const steps = {
   async start() {
-    const again = await Python.start();
+    const again = await Python.start(isMainThread ? {} : { interpreter: workerData.interpreter });
     check(closed || py === undefined || again === py, "another handle");
     py = again;
     closed = false;
@@ -171,6 +184,17 @@ const steps = {
     );
     check(error?.name === "PythonTimeoutError", `timeout: ${error}`);
   },
+  async halt() {
+    check(!py.interrupt(), "nothing runs, and was interrupted");
+    const stop = () => check(py.interrupt(), "it runs, and was not interrupted");
+    const call = choice([
+      () => py.globals.halted(stop),
+      () => py.globals.halted_task(stop),
+      () => py.execSync("stop()\nspin()", { stop }),
+      () => py.globals.nested(() => py.globals.halted(stop), 3),
+    ]);
+    checkInterrupted(await outcome(call), "halt");
+  },
   async abort() {
     const controller = new AbortController();
     const pending = outcome(() => py.globals.nap.$with({ signal: controller.signal })(3600));
@@ -189,6 +213,32 @@ const steps = {
   turn: () => turn(),
 };
 
+/** A Worker that has started Python: where there are any, half of them in interpreters of their own. */
+async function startWorker(data) {
+  const interpreter = canHaveOwn() && any(2) === 0 ? "own" : "shared";
+  trace("Worker", interpreter);
+  const workerData = { seed: any(2 ** 31), interpreter, ...data };
+  const worker = new Worker(new URL(import.meta.url), { workerData });
+  const exit = new Promise((resolve) => worker.once("exit", resolve));
+  worker.on("error", (error) => check(error.message === "thrown", `Worker: ${error.stack}`));
+  const first = await new Promise((resolve) => {
+    worker.once("message", resolve);
+    void exit.then(resolve);
+  });
+  check(first === "ready", `a Worker ended at once: ${first}`);
+  return { worker, exit };
+}
+
+function canHaveOwn() {
+  const [major, minor] = py.version.split(".").map(Number);
+  return major > 3 || minor >= 12;
+}
+
+async function interruptWorker(worker) {
+  const { threadId } = worker; // another one when it has ended
+  while (worker.threadId === threadId && (closed || !py.interrupt({ threadId }))) await turn();
+}
+
 const mainSteps = {
   async signal() {
     const name = choice(["SIGUSR2", "SIGHUP", "SIGWINCH", "SIGTERM", "SIGINT"]);
@@ -205,16 +255,18 @@ const mainSteps = {
     check(status === 3, `child: ${status}`);
   },
   async worker() {
-    const worker = new Worker(new URL(import.meta.url), { workerData: { seed: any(2 ** 31) } });
-    const exit = new Promise((resolve) => worker.once("exit", resolve));
-    worker.on("error", (error) => check(error.message === "thrown", `Worker: ${error.stack}`));
-    const first = await new Promise((resolve) => {
-      worker.once("message", resolve);
-      void exit.then(resolve);
+    const { worker, exit } = await startWorker();
+    worker.on("message", (text) => {
+      if (text === "interrupt me") void interruptWorker(worker);
+      else check(false, `Worker: ${text}`);
     });
-    check(first === "ready", `a Worker ended at once: ${first}`);
-    worker.on("message", (text) => check(false, `Worker: ${text}`));
     workers.push({ worker, exit });
+  },
+  async haltByWorker() {
+    const { worker, exit } = await startWorker({ interrupts: true });
+    worker.postMessage("go");
+    checkInterrupted(await outcome(() => py.globals.spin()), "halt by a Worker");
+    await exit;
   },
   async terminate() {
     if (workers.length === 0) return;
@@ -296,6 +348,11 @@ const workerEnds = {
     }, any(30)),
   spins: () => setTimeout(() => py.execSync("while True: pass"), any(30)),
   sleeps: () => setTimeout(() => py.execSync("time.sleep(0.5)"), any(30)),
+  async interrupted() {
+    parentPort.postMessage("interrupt me");
+    const { error } = await outcome(() => py.globals.spin());
+    if (error?.code !== "ERR_COLOOP_INTERRUPTED") parentPort.postMessage(`interrupted: ${error}`);
+  },
   returns: () => py.close().then(() => clearInterval(alive)),
 };
 
@@ -328,6 +385,12 @@ if (isMainThread) {
   };
   console.log(`promise ${JSON.stringify(whole)}`);
   leave();
+} else if (workerData.interrupts) {
+  parentPort.postMessage("ready");
+  await once(parentPort, "message");
+  while (!py.interrupt({ threadId: 0 })) await turn();
+  await py.close();
+  clearInterval(alive);
 } else {
   parentPort.postMessage("ready");
   await go(Object.keys(steps), steps, any(12));
