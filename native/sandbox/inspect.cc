@@ -2,6 +2,8 @@
 
 #include <Python.h>
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -10,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "sandbox/address.h"
 #include "sandbox/ctypes_symbols.h"
@@ -97,6 +100,22 @@ void* HandleFrom(PyObject* number) {
   return handle;
 }
 
+struct Names {
+  PyObject* handle = nullptr;  // "_handle", made when it is first needed
+};
+interp::PerInterpreter<Names> names;
+
+// Borrowed, or null without an exception.
+PyObject* HandleIn(PyObject* attributes) {
+  Names* known = names.Known();
+  if (known == nullptr) return PyDict_GetItemString(attributes, "_handle");
+  if (known->handle == nullptr) known->handle = PyUnicode_InternFromString("_handle");
+  PyObject* handle =
+      known->handle != nullptr ? PyDict_GetItemWithError(attributes, known->handle) : nullptr;
+  if (handle == nullptr) PyErr_Clear();
+  return handle;
+}
+
 // The library's handle is an attribute of its instance; read without running any Python code. Where
 // there is none (a class of its own), the C library stands in for it.
 EventId LibrarySymbolCase(PyObject* arguments) {
@@ -105,7 +124,7 @@ EventId LibrarySymbolCase(PyObject* arguments) {
   if (library != nullptr && PyLong_Check(library) == 0) {
     PyObject* attributes = PyObject_GenericGetDict(library, nullptr);
     if (attributes != nullptr) {
-      handle = HandleFrom(PyDict_GetItemString(attributes, "_handle"));
+      handle = HandleFrom(HandleIn(attributes));
       Py_DECREF(attributes);
     } else {
       PyErr_Clear();
@@ -211,10 +230,12 @@ std::string JudgeDatabase(const RuleUse& use, PyObject* path) {
 std::string JudgeLocalAddress(const RuleUse& use, PyObject* address) {
   const Text text(address);
   if (text.abstract()) {
-    std::string name(text.view());
-    name[0] = '@';
-    if (name.find('\0') != std::string::npos) return Unclear(use.rule);  // the kernel's names may
-    return NameAllowed(use.rule, name.c_str()) ? std::string() : Because(use.rule, name);
+    char name[sizeof(sockaddr_un::sun_path) + 1] = "@";
+    const std::string_view rest = text.view().substr(1);
+    // The kernel's names may have a NUL; a longer one is nobody's.
+    if (rest.size() >= sizeof name - 1 || rest.find('\0') != rest.npos) return Unclear(use.rule);
+    rest.copy(name + 1, rest.size());
+    return NameAllowed(use.rule, name) ? std::string() : Because(use.rule, name);
   }
   return JudgePath(use, address, nullptr);
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "policy.h"
 #include "sandbox/ctypes_symbols.h"
 #include "sandbox/events.h"
 #include "test.h"
@@ -26,17 +27,7 @@ using coloop::sandbox::SealPolicy;
 using coloop::sandbox::SetPolicy;
 using coloop::sandbox::TightenPolicy;
 using coloop::sandbox::Verdict;
-
-// The process has one policy: each case ends with the one without options.
-class Policy {
- public:
-  explicit Policy(const Options& options) { EXPECT(SetPolicy(options).ok()); }
-  ~Policy() { EXPECT(SetPolicy(Options{}).ok()); }
-  Policy(const Policy&) = delete;
-  Policy& operator=(const Policy&) = delete;
-  Policy(Policy&&) = delete;
-  Policy& operator=(Policy&&) = delete;
-};
+using coloop::test::Policy;
 
 TEST(policy_finds_every_event_and_nothing_else) {
   for (std::size_t i = 0; i < kEvents.size(); ++i) {
