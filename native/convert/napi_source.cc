@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
+#include "base/array.h"
 #include "base/check.h"
 #include "convert/sink.h"
 
@@ -21,6 +21,11 @@ constexpr std::uint32_t kScopeChunk = 256;
 
 bool NapiSource::Ended() {
   error_ = "the JavaScript environment is ending";
+  return false;
+}
+
+bool NapiSource::NoMemory() {
+  error_ = "there is not enough memory to convert it";
   return false;
 }
 
@@ -77,21 +82,23 @@ bool NapiSource::ReadString(napi_value value, Sink& sink) {
     return false;
   if (length < kShortString - 1) return sink.Utf16(small, length);
   napi_get_value_string_utf16(env_, value, nullptr, 0, &length);
-  std::u16string text(length, u'\0');
-  napi_get_value_string_utf16(env_, value, text.data(), length + 1, &length);
-  return sink.Utf16(text.data(), length);
+  const auto text = base::TryNewArray<char16_t>(length + 1);
+  if (!text) return NoMemory();
+  napi_get_value_string_utf16(env_, value, text.get(), length + 1, &length);
+  return sink.Utf16(text.get(), length);
 }
 
 bool NapiSource::ReadBigInt(napi_value value, Sink& sink) {
   int sign = 0;
   std::size_t count = 0;
   if (napi_get_value_bigint_words(env_, value, nullptr, &count, nullptr) != napi_ok) return false;
-  std::vector<std::uint64_t> words(count);
+  const auto words = base::TryNewArray<std::uint64_t>(count);
+  if (!words) return NoMemory();
   if (count > 0 &&
-      napi_get_value_bigint_words(env_, value, &sign, &count, words.data()) != napi_ok) {
+      napi_get_value_bigint_words(env_, value, &sign, &count, words.get()) != napi_ok) {
     return false;
   }
-  return sink.BigInt(sign != 0, words.data(), words.size());
+  return sink.BigInt(sign != 0, words.get(), count);
 }
 
 bool NapiSource::ReadNumbers(napi_value node, Sink& sink) {

@@ -44,6 +44,7 @@ class NapiSource {
   bool ReadBuffer(napi_value__* node, Sink& sink);
   // Nodes are ours, so reading one fails only when JavaScript is being terminated.
   bool Ended();
+  bool NoMemory();
   napi_value__* Element(napi_value__* node, std::uint32_t index);  // null then
   bool NumberAt(napi_value__* node, std::uint32_t index, double* number);
   void PrependPath(napi_value__* node, std::uint32_t index, NodeKind kind);

@@ -16,8 +16,8 @@
 
 #include <cmath>
 #include <cstring>
-#include <vector>
 
+#include "base/array.h"
 #include "base/check.h"
 
 namespace coloop::convert {
@@ -43,21 +43,21 @@ bool HasSurrogates(const char16_t* text, std::size_t length) {
 
 // Pairs become one code point, lone surrogates stay.
 PyObject* FromUtf16WithSurrogates(const char16_t* text, std::size_t length) {
-  std::vector<Py_UCS4> points;
-  points.reserve(length);
+  const auto points = base::TryNewArray<Py_UCS4>(length);
+  if (!points) return PyErr_NoMemory();
+  Py_ssize_t count = 0;
   for (std::size_t i = 0; i < length; ++i) {
     const char16_t unit = text[i];
     const bool pair =
         (unit & 0xFC00) == 0xD800 && i + 1 < length && (text[i + 1] & 0xFC00) == 0xDC00;
     if (pair) {
-      points.push_back(0x10000 + ((unit & 0x3FFu) << 10) + (text[i + 1] & 0x3FFu));
+      points[count++] = 0x10000 + ((unit & 0x3FFu) << 10) + (text[i + 1] & 0x3FFu);
       ++i;
     } else {
-      points.push_back(unit);
+      points[count++] = unit;
     }
   }
-  return PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, points.data(),
-                                   static_cast<Py_ssize_t>(points.size()));
+  return PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, points.get(), count);
 }
 
 PyObject* FromNumber(double value) {

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/array.h"
 #include "convert/sink.h"
 #include "interp/gil.h"
 #include "interp/js_ref.h"
@@ -55,6 +56,7 @@ class PythonSource {
   bool SeenBefore(PyObject* object, bool* result);
   bool Enter();
   bool Fail(PyObject* type, const std::string& message);
+  static bool NoMemory();
 
   const interp::Gil& gil_;
   Sink& sink_;
@@ -67,6 +69,11 @@ class PythonSource {
 
 bool PythonSource::Fail(PyObject* type, const std::string& message) {
   if (PyErr_Occurred() == nullptr) PyErr_SetString(type, message.c_str());
+  return false;
+}
+
+bool PythonSource::NoMemory() {
+  PyErr_NoMemory();
   return false;
 }
 
@@ -106,11 +113,12 @@ bool PythonSource::ReadBigInt(PyObject* object) {
   const Owned bytes(PyObject_CallMethod(magnitude.get(), "to_bytes", "ns",
                                         static_cast<Py_ssize_t>(count * 8), "little"));
   if (!bytes) return false;
-  std::vector<std::uint64_t> words(count);
-  std::memcpy(words.data(), PyBytes_AS_STRING(bytes.get()), count * 8);
+  const auto words = base::TryNewArray<std::uint64_t>(count);
+  if (!words) return NoMemory();
+  std::memcpy(words.get(), PyBytes_AS_STRING(bytes.get()), count * 8);
   const Owned zero(PyLong_FromLong(0));
   const Owned negative(PyLong_Type.tp_richcompare(object, zero.get(), Py_LT));
-  return negative && sink_.BigInt(negative.get() == Py_True, words.data(), count);
+  return negative && sink_.BigInt(negative.get() == Py_True, words.get(), count);
 }
 
 bool PythonSource::ReadString(PyObject* object) {
@@ -126,39 +134,43 @@ bool PythonSource::ReadString(PyObject* object) {
     default:
       break;
   }
-  std::u16string units;
-  units.reserve(length + 16);
+  const auto units = base::TryNewArray<char16_t>(2 * length);
+  if (!units) return NoMemory();
+  std::size_t count = 0;
   const Py_UCS4* points = PyUnicode_4BYTE_DATA(object);
   for (std::size_t i = 0; i < length; ++i) {
     const Py_UCS4 point = points[i];
     if (point < 0x10000) {
-      units.push_back(static_cast<char16_t>(point));
+      units[count++] = static_cast<char16_t>(point);
     } else {
-      units.push_back(static_cast<char16_t>(0xD800 + ((point - 0x10000) >> 10)));
-      units.push_back(static_cast<char16_t>(0xDC00 + ((point - 0x10000) & 0x3FF)));
+      units[count++] = static_cast<char16_t>(0xD800 + ((point - 0x10000) >> 10));
+      units[count++] = static_cast<char16_t>(0xDC00 + ((point - 0x10000) & 0x3FF));
     }
   }
-  return sink_.Utf16(units.data(), units.size());
+  return sink_.Utf16(units.get(), count);
 }
 
 // Lists of plain numbers cross in one call; `done` says whether this was one.
 bool PythonSource::ReadNumbers(PyObject* const* items, Py_ssize_t count, bool* done) {
-  std::vector<double> values;
-  values.reserve(static_cast<std::size_t>(count));
+  const auto values = base::TryNewArray<double>(static_cast<std::size_t>(count));
+  if (!values) {
+    *done = true;
+    return NoMemory();
+  }
   for (Py_ssize_t i = 0; i < count; ++i) {
     PyObject* item = items[i];
     if (PyFloat_CheckExact(item)) {
-      values.push_back(PyFloat_AS_DOUBLE(item));
+      values[i] = PyFloat_AS_DOUBLE(item);
       continue;
     }
     if (!PyLong_CheckExact(item)) return true;
     int overflow = 0;
     const long long value = PyLong_AsLongLongAndOverflow(item, &overflow);
     if (overflow != 0 || value < -kMaxSafeInteger || value > kMaxSafeInteger) return true;
-    values.push_back(static_cast<double>(value));
+    values[i] = static_cast<double>(value);
   }
   *done = true;
-  return sink_.Numbers(values.data(), values.size());
+  return sink_.Numbers(values.get(), static_cast<std::size_t>(count));
 }
 
 bool PythonSource::ReadSequence(PyObject* object) {
