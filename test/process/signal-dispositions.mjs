@@ -1,13 +1,8 @@
 // Starting Python changes no signal's disposition, but for those of faults, which it reports.
-import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { Python } from "coloop";
+import { masks } from "./signal-helpers.mjs";
 
-const masks = () => {
-  const status = readFileSync("/proc/self/status", "utf8");
-  const mask = (name) => BigInt(`0x${status.match(new RegExp(`${name}:\\s+([0-9a-f]+)`))[1]}`);
-  return { ignored: mask("SigIgn"), caught: mask("SigCgt"), blocked: mask("SigBlk") };
-};
 const before = masks();
 await Python.start();
 const after = masks();

@@ -93,10 +93,22 @@ class Running:
         if self.task.done():
             await self.task
         self.parser = self.server.config.http_protocol_class.__name__
+        return self.port()
+
+    async def wait_for_port(self) -> int:
+        """Of a server that somebody else has started."""
+        while not self.server.started:
+            await asyncio.sleep(0.005)
+        return self.port()
+
+    def port(self) -> int:
         return self.server.servers[0].sockets[0].getsockname()[1]
 
     async def stop(self) -> list[str]:
         self.server.should_exit = True
+        return await self.ended()
+
+    async def ended(self) -> list[str]:
         await self.task
         return self.app.state.log
 

@@ -2,10 +2,12 @@
 
 import { once } from "node:events";
 import http from "node:http";
+import { constants } from "node:os";
 import { json, text } from "node:stream/consumers";
 import { Worker } from "node:worker_threads";
 import type { PyProxy } from "coloop";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { masks } from "../process/signal-helpers.mjs";
 import { startPrograms, venv } from "./start.js";
 
 const py = await startPrograms();
@@ -134,9 +136,28 @@ test.each([
   expect(await run()).toEqual(expected);
 });
 
+test("SIGINT ends the server in good order; Node.js hears it, and has its dispositions back", async () => {
+  let heard = 0;
+  const listener = () => {
+    heard += 1;
+  };
+  process.on("SIGINT", listener);
+  const before = masks();
+  const running = fastapi.Running.$with({ ref: true })("h11") as PyProxy;
+  await running.start();
+  const sigterm = 1n << BigInt(constants.signals.SIGTERM - 1); // uvicorn's alone, and caught for it
+  expect(masks()).toEqual({ ...before, caught: before.caught | sigterm });
+  process.kill(process.pid, "SIGINT");
+  expect(await running.ended()).toEqual(["startup", "shutdown"]);
+  // uvicorn raises it once more when it has ended, for whoever is there besides.
+  while (heard < 2) await once(process, "SIGINT");
+  expect(masks()).toEqual(before);
+  process.off("SIGINT", listener);
+});
+
 test("in a Worker, asked from the main thread", async () => {
   const worker = new Worker(new URL("worker.mjs", import.meta.url), {
-    workerData: { venv, folder: import.meta.dirname },
+    workerData: { venv, signals: "host" },
   });
   const exited = once(worker, "exit"); // may come in the turn of the last message
   const [port] = (await once(worker, "message")) as [number];

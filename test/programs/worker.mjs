@@ -3,10 +3,7 @@ import { once } from "node:events";
 import { parentPort, workerData } from "node:worker_threads";
 import { Python } from "coloop";
 
-const py = await Python.start({
-  python: workerData.venv,
-  signals: "host",
-});
+const py = await Python.start({ python: workerData.venv, signals: workerData.signals });
 const running = py.import("program_fastapi").Running.$with({ ref: true })("httptools");
 parentPort.postMessage(await running.start());
 await once(parentPort, "message");
