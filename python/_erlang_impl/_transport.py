@@ -86,7 +86,7 @@ class StreamTransport(_Native, _coloop.Stream):
 
     @property
     def _sock(self) -> socket.socket | None:
-        if self._socket is None and not self._lost:
+        if self._socket is None and self._sock_fd >= 0:
             sock = socket.socket(fileno=self._sock_fd)
             sock.setblocking(False)
             self._socket = sock

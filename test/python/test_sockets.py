@@ -69,6 +69,28 @@ class Mixin(Bounded):
 
         self.run_bounded(main())
 
+    def test_connection_lost_can_ask_for_the_socket_first(self: Any) -> None:
+        names: list[Any] = []
+
+        class Late(Recorder):
+            def connection_lost(self, exc: BaseException | None) -> None:
+                names.append(self.transport.get_extra_info("socket").getsockname())
+                super().connection_lost(exc)
+
+        async def main() -> None:
+            server = await self.loop.create_server(Late, "127.0.0.1", 0)
+            address = server.sockets[0].getsockname()
+            transport, protocol = await self.loop.create_connection(Recorder, *address)
+            transport.close()
+            await protocol.lost
+            await until(lambda: names)
+            self.assertEqual(names, [address])
+            self.assertEqual(self.problems, [])
+            server.close()
+            await server.wait_closed()
+
+        self.run_bounded(main())
+
     def test_the_descriptor_of_a_datagram_transport_is_taken(self: Any) -> None:
         async def main() -> None:
             transport, _protocol = await self.loop.create_datagram_endpoint(
