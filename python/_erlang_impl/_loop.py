@@ -104,7 +104,8 @@ class ErlangEventLoop(TlsLoop, SubprocessLoop, SocketLoop):
         # Not SelectorEventLoop's own: it would make a selector and a self-pipe.
         base_events.BaseEventLoop.__init__(self)
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-        self._lent: set[StreamTransport] = set()  # their descriptor is used by sendfile()
+        # Their descriptor is used by sendfile(): which it is, and what tells that it has ended.
+        self._lent: dict[StreamTransport, tuple[int, asyncio.Future[int]]] = {}
         self._listening: dict[int, tuple[Callable[[], Any], socket.socket, Any, int]] = {}
         self._watched_files: dict[int, Any] = {}  # what add_reader() and add_writer() were given
         self._child_transports: set[Any] = set()
@@ -359,12 +360,12 @@ class ErlangEventLoop(TlsLoop, SubprocessLoop, SocketLoop):
         resume_reading = transport.is_reading()
         transport.pause_reading()
         await transport._make_empty_waiter()
-        self._lent.add(transport)
+        self._lent[transport] = (transport._sock_fd, self.create_future())
         try:
             sock: Any = transport._sock
             return await self.sock_sendfile(sock, file, offset, count, fallback=False)
         finally:
-            self._lent.discard(transport)
+            self._lent.pop(transport, None)
             transport._reset_empty_waiter()
             if resume_reading:
                 transport.resume_reading()

@@ -161,7 +161,11 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
         self, sock: socket.socket, file: Any, offset: int, count: int | None
     ) -> int:
         kernel = hasattr(_unix_events.os, "sendfile")  # not where a program has taken it away
-        if not kernel or self._debug or type(sock) is not socket.socket or self._serves(sock):
+        loop: Any = self
+        _, lent = loop._lent.get(self._channel(sock.fileno()), (-1, None))
+        if not kernel or (
+            lent is None and (self._debug or type(sock) is not socket.socket or self._serves(sock))
+        ):
             inherited: Any = super()
             return await inherited._sock_sendfile_native(sock, file, offset, count)
         try:
@@ -174,8 +178,22 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
             raise asyncio.SendfileNotAvailableError("not a regular file") from None
         if not (count or size):
             return 0
+        if lent is not None:
+            block = count or size
+            loop._sock_sendfile_native_impl(lent, None, sock, descriptor, offset, count, block, 0)
+            return await lent
         sent = _coloop.sock_sendfile(self, sock, descriptor, offset, count or _TO_THE_END)
         return await self._outcome(sock, sent)
+
+    def _take_back(self, transport: Any) -> None:
+        """Its connection is gone, and with it the descriptor that sendfile() used."""
+        loop: Any = self
+        descriptor, sent = loop._lent.pop(transport, (-1, None))
+        if sent is None:
+            return
+        loop._remove_writer(descriptor)  # it may be somebody else's next
+        if not sent.done():
+            sent.set_exception(ConnectionError("Connection is closed by peer"))
 
     def _serves(self, sock: socket.socket) -> bool:
         """Whether a transport has the socket; what it lends must stay its own."""

@@ -122,8 +122,13 @@ class StreamTransport(_Native, _coloop.Stream):
 
     def _fail_empty_waiter(self) -> None:
         waiter = self._empty_waiter
-        if waiter is not None and not waiter.done():
+        if waiter is None:
+            return
+        if not waiter.done():
             waiter.set_exception(ConnectionError("Connection is closed by peer"))
+        else:
+            loop: Any = waiter.get_loop()
+            loop._take_back(self)
 
     def _detach_server(self, server: Any) -> None:
         if sys.version_info >= (3, 13):

@@ -227,6 +227,27 @@ class Mixin(Bounded):
 class OurCalls(Mixin, TransportCase):
     make = staticmethod(coloop.new_event_loop)
 
+    def test_a_file_ends_with_its_connection(self) -> None:
+        """asyncio's own waits for ever, or gets at who has the descriptor next."""
+
+        async def main() -> None:
+            with tempfile.TemporaryFile() as file:
+                file.write(bytes(3_000_000))
+                for end in ("abort", "close"):
+                    transport, protocol, peer = await pair(self.loop)
+                    descriptor = transport.get_extra_info("socket").fileno()
+                    sending = self.loop.create_task(self.loop.sendfile(transport, file))
+                    await until(lambda fd=descriptor: self.loop._watched(fd, True))
+                    getattr(transport, end)()
+                    await protocol.lost
+                    self.assertFalse(self.loop._watched(descriptor, True))
+                    with self.assertRaisesRegex(ConnectionError, "^Connection is closed by peer$"):
+                        await sending
+                    peer.close()
+
+        self.run_bounded(main())
+        self.assertEqual(self.problems, [])
+
 
 class AsyncioCalls(Mixin, TransportCase):
     make = staticmethod(asyncio.SelectorEventLoop)
