@@ -8,6 +8,7 @@
 #include "bridge/exporter.h"
 #include "bridge/js_host.h"
 #include "bridge/throw.h"
+#include "interp/error.h"
 #include "interp/object.h"
 #include "loop/loop.h"
 
@@ -38,7 +39,11 @@ Entry::Entry(EnvData& data)
 
 Entry::~Entry() {
   if (ok_) {
-    if (!EndRun() && !outcome_.failed) Fail();
+    if (outcome_.failed) {
+      (void)run_.End();
+    } else if (!EndRun()) {
+      Fail();
+    }
     data_.in_synchronous_call = was_synchronous_;
     const bool outermost = !was_synchronous_ && data_.javascript_calls == 0;
     if (outermost && data_.started()) {
@@ -50,12 +55,14 @@ Entry::~Entry() {
 }
 
 bool Entry::EndRun() {
-  if (!run_.End()) return true;
+  // An interrupt besides an exception changes nothing.
+  if (!run_.End() || interp::HasException(acquire_.gil())) return true;
   interp::Raise(acquire_.gil(), "KeyboardInterrupt", "");
   return false;
 }
 
 napi_value Entry::Fail() {
+  (void)EndRun();  // the interrupt is not for what tells of the failure
   outcome_.failed = true;
   outcome_.error = exporter_.FailureAsError();
   return nullptr;
