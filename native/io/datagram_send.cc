@@ -176,13 +176,13 @@ bool Datagram::FindTarget(const Gil& gil, PyObject* to) {
 // Waits until there is room for what did not find any.
 bool Datagram::Block(const Gil&, const PyObject* to) {
   blocked_ = true;
+  if (!send_context_) send_context_ = Owned(PyContext_CopyCurrent());
+  if (!send_context_) return false;
   // A UNIX socket is writable whoever it has written to, but for a peer.
   if (family_ == AF_UNIX && !GoesToPeer(to)) {
     const Owned waits(PyObject_CallMethod(object(), "_send_later", nullptr));
     return static_cast<bool>(waits);
   }
-  if (!send_context_) send_context_ = Owned(PyContext_CopyCurrent());
-  if (!send_context_) return false;
   if (attached_) loop_.WatchWritable(fd, true);
   return true;
 }

@@ -191,6 +191,26 @@ class Mixin(Endpoints):
 
         self.run_bounded(main())
 
+    def test_a_full_receiver_that_goes_away(self: Any) -> None:
+        async def main() -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "receiver")
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+                    receiver.bind(path)
+                    transport, protocol = await self.endpoint(
+                        family=socket.AF_UNIX, local_addr=os.path.join(folder, "sender")
+                    )
+                    while transport.get_write_buffer_size() == 0:
+                        transport.sendto(b"x", path)
+                    for _ in range(3):
+                        transport.sendto(b"x", path)
+                await until(lambda: transport.get_write_buffer_size() == 0)
+                errors = [type(error) for error in protocol.errors]
+                self.assertEqual(errors, [ConnectionRefusedError] * 4)
+                await closed(transport, protocol)
+
+        self.run_bounded(main())
+
     def test_unix_datagrams(self: Any) -> None:
         async def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
