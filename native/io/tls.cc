@@ -254,6 +254,7 @@ Tls::Got Tls::ReadIntoBuffer(const Gil& gil) {
   if (!hint) return Got::kError;
   const Owned buffer(PyObject_CallMethodOneArg(to.get(), Names().get_buffer, hint.get()));
   if (!buffer) return Got::kError;
+  if (!open()) return Got::kNothing;  // ended in there, and that was told
   Py_buffer view;
   if (PyObject_GetBuffer(buffer.get(), &view, PyBUF_WRITABLE) != 0) return Got::kError;
   if (view.len == 0) {

@@ -373,6 +373,30 @@ class OurTls(Mixin, TransportCase):
 
         self.run_bounded(main())
 
+    def test_no_data_after_an_end_that_get_buffer_makes(self) -> None:
+        class Closing(Recorder, asyncio.BufferedProtocol):
+            def get_buffer(self, _sizehint: int) -> bytearray:
+                self.buffer = bytearray(2)
+                if self.data:
+                    self.transport.pause_reading()
+                    self.transport.close()
+                return self.buffer
+
+            def buffer_updated(self, nbytes: int) -> None:
+                self.data_received(self.buffer[:nbytes])
+
+        async def main() -> None:
+            transport, protocol, peer = await with_peer(self.loop, Closing)
+            transport.pause_reading()
+            await peer.write(b"four")
+            peer.sock.close()
+            await until(lambda: transport._state == 3)  # flushing
+            transport.resume_reading()
+            await protocol.lost
+            self.assertEqual(protocol.calls, ["made", "data", "eof", "lost"])
+
+        self.run_bounded(main())
+
     def test_a_connection_costs_little(self) -> None:
         async def main() -> None:
             ours, theirs = await connected(self.loop)
