@@ -104,6 +104,7 @@ class Actor(threading.Thread):
 
     async def finish(self) -> None:
         self.finishing = True
+        self.addresses = []  # the next one who gets a port is somebody else
         for server in self.servers:
             server.close()
         end = time.monotonic() + 30

@@ -47,9 +47,10 @@ def tls_of_client(actor: Actor, tls: bool) -> dict[str, Any]:
 async def to_a_server(actor: Actor) -> None:
     """A connection to this thread's or another one's server."""
     other = actor.random.choice(actor.shared.actors)
-    if not other.addresses:
+    addresses = other.addresses
+    if not addresses:
         return
-    tls, address = actor.random.choice(other.addresses)
+    tls, address = actor.random.choice(addresses)
     make, options = actor.factory(tls, files=True), tls_of_client(actor, tls)
     if isinstance(address, str):
         await actor.loop.create_unix_connection(make, address, **options)
