@@ -72,29 +72,6 @@ TEST(a_call_that_comes_after_the_look_was_looked_for_in_vain) {
   EXPECT(WaitsUntilLook(spin, kSoon) == static_cast<int>(Spin::kLongestRow));
 }
 
-// Of so many waits, how many looked, where the one kind ends after `asleep`, the other after
-// `looking` nanoseconds.
-int LooksOf(Spin& spin, int waits, std::uint64_t asleep, std::uint64_t looking) {
-  int looks = 0;
-  for (int i = 0; i < waits; ++i) {
-    if (!spin.expected()) {
-      spin.Ended(true);
-      continue;
-    }
-    const std::uint64_t budget = spin.budget();
-    if (budget != 0) ++looks;
-    spin.EndedAfter(budget != 0 ? looking : asleep, budget, true);
-  }
-  return looks;
-}
-
-TEST(the_faster_way_is_taken_and_noticed_when_it_changes) {
-  Spin spin;
-  EXPECT(LooksOf(spin, 10'000, 20'000, 12'000) > 9'500);
-  EXPECT(LooksOf(spin, 10'000, 12'000, 20'000) < 1'000);
-  EXPECT(LooksOf(spin, 10'000, 20'000, 12'000) > 9'000);
-}
-
 TEST(a_wait_that_did_not_look_has_not_looked_in_vain) {
   Spin spin;
   EXPECT(WaitsUntilLook(spin, kSoon) == 3);
