@@ -1,6 +1,6 @@
 // `npm run bench:loop [-- options]`: coloop's loops beside asyncio, uvloop, C on libuv and Node's own
-// servers, in one run. Every cell of every contender gets a fresh process; they take turns, of which the
-// least counts, and of the rounds the median. When a bar is missed, or something fails, the status is 1.
+// servers, in one run. Every cell of every contender gets a fresh process; they take turns, and of the rounds
+// the median counts. When a bar is missed, or something fails, the status is 1.
 //   --quick      every cell once and shortly; judges nothing
 //   --cells a,b  only these
 //   --rounds N   in place of 5
@@ -65,28 +65,28 @@ function reasonIn(stderr) {
   return lines.findLast((line) => /^\w*(Error|Exception)\b/.test(line)) ?? lines.at(-1);
 }
 
-/** Starts a server: its process and address, and `stop`, which ends it. */
-async function startServer([command, ...args]) {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
-  const stop = async () => {
-    child.kill("SIGKILL");
-    await closed;
-  };
+/** Starts a server, calls `work` with its process and address, and kills it. */
+async function withServer([command, ...args], work) {
+  const child = spawn(command, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 2 * startLimit,
+  });
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text) => {
     stderr += text;
   });
   const closed = once(child, "close");
-  const first = createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
-  const timer = setTimeout(() => child.kill("SIGKILL"), startLimit);
-  const line = await Promise.race([first, closed.then(() => ({ value: undefined }))]);
-  clearTimeout(timer);
   try {
-    if (line.value === undefined) throw new Error(`the server ended: ${reasonIn(stderr)}`);
-    return { pid: child.pid, address: parseLine(line.value, "the server").address, stop };
-  } catch (error) {
-    await stop();
-    throw error;
+    const first = createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
+    const line = await Promise.race([first, closed.then(() => ({ value: undefined }))]);
+    if (line.value === undefined) {
+      await closed;
+      throw new Error(`the server ended: ${reasonIn(stderr)}`);
+    }
+    return await work(child.pid, parseLine(line.value, "the server").address);
+  } finally {
+    child.kill("SIGKILL");
+    await closed;
   }
 }
 
@@ -99,56 +99,27 @@ async function answerOf([command, ...args], timeout) {
   return parseLine(stdout, path.basename(command));
 }
 
-function serveArgument({ kind }, place, certificates) {
-  if (kind === "unix") return `${place}.socket`;
+function serveArgument({ kind }, folder, certificates) {
+  if (kind === "unix") return path.join(folder, "socket");
   return kind === "tls" ? certificates : "-";
 }
 
 /** Microseconds of the server's processor time per request, and requests a second. */
-async function measureServer(cell, { pid, address }, { client, warm, measured }) {
-  const load = [cell.mode, address, cell.size, connections, warm, measured, pid].map(String);
-  const timeout = warm + measured + startLimit;
-  const answer = await answerOf([...client.command(cell.mode), ...load], timeout);
-  if (answer.requests === 0) throw new Error("no request was answered");
-  return {
-    cost: (answer.cpu / answer.requests) * 1e6,
-    rate: answer.requests / answer.seconds,
-  };
-}
-
-/**
- * A cell's servers, each in a fresh process, all there at once: the load goes from one to the next and
- * around, so that a moment in which the machine is slow meets all. The least of a server's turns counts.
- */
-async function measureServers(cell, names, contenders, setup, results) {
-  const servers = new Map();
+async function measureServer(cell, contender, { client, certificates, warm, measured }) {
   const folder = mkdtempSync(path.join(os.tmpdir(), "bench-loop-"));
-  const leave = async (name) => {
-    await servers.get(name)?.server.stop();
-    servers.delete(name);
-  };
   try {
-    for (const name of names) {
-      await results.attempt(cell.name, name, async () => {
-        const argument = serveArgument(cell, path.join(folder, name), setup.certificates);
-        const server = await startServer(contenders[name].serve(cell.kind, argument));
-        servers.set(name, { server, samples: [] });
-      });
-    }
-    for (let turn = 0; turn < setup.turns; turn++) {
-      for (const [name, { server, samples }] of rotated([...servers], turn)) {
-        const measure = async () => samples.push(await measureServer(cell, server, setup));
-        if (!(await results.attempt(cell.name, name, measure))) await leave(name);
-      }
-    }
-    for (const [name, { samples }] of servers) {
-      results.add(cell.name, name, {
-        cost: Math.min(...samples.map(({ cost }) => cost)),
-        rate: Math.max(...samples.map(({ rate }) => rate)),
-      });
-    }
+    const command = contender.serve(cell.kind, serveArgument(cell, folder, certificates));
+    return await withServer(command, async (pid, address) => {
+      const load = [cell.mode, address, cell.size, connections, warm, measured, pid].map(String);
+      const timeout = warm + measured + startLimit;
+      const answer = await answerOf([...client.command(cell.mode), ...load], timeout);
+      if (answer.requests === 0) throw new Error("no request was answered");
+      return {
+        cost: (answer.cpu / answer.requests) * 1e6,
+        rate: answer.requests / answer.seconds,
+      };
+    });
   } finally {
-    for (const name of [...servers.keys()]) await leave(name);
     rmSync(folder, { recursive: true });
   }
 }
@@ -174,14 +145,12 @@ class Results {
     return this.samples.get(`${cell} ${contender}`) ?? [];
   }
 
-  /** Runs `work`; a failure is kept, and the run goes on. Whether it succeeded. */
+  /** Runs `work`; a failure is kept, and the run goes on. */
   async attempt(cell, contender, work) {
     try {
       await work();
-      return true;
     } catch (error) {
       this.failures.push({ cell, contender, reason: error.message });
-      return false;
     }
   }
 }
@@ -199,7 +168,11 @@ async function measureAll(options, contenders, setup, say) {
   for (let round = 0; round < options.rounds; round++) {
     for (const cell of serverCells.filter(isChosen)) {
       say(`round ${round + 1} of ${options.rounds}: ${cell.name}`);
-      await measureServers(cell, rotated(present(cell), round), contenders, setup, results);
+      for (const name of rotated(present(cell), round)) {
+        await results.attempt(cell.name, name, async () =>
+          results.add(cell.name, name, await measureServer(cell, contenders[name], setup)),
+        );
+      }
     }
     const operations = operationCells.filter(isChosen);
     const measuring = [...new Set(operations.flatMap(present))];
@@ -251,8 +224,8 @@ await main(async () => {
     client,
     certificates: await certificate(),
     ...(options.quick
-      ? { turns: 1, warm: 20, measured: 50, scale: 0.01 }
-      : { turns: 5, warm: 80, measured: 150, scale: 1 }),
+      ? { warm: 20, measured: 50, scale: 0.01 }
+      : { warm: 200, measured: 400, scale: 1 }),
   };
   const say = (text) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`);
