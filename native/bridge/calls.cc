@@ -147,7 +147,8 @@ Owned Perform(Entry& entry, _object* callable, _object* const* arguments, std::s
   const interp::Gil& gil = entry.gil();
   if (interp::MakesCoroutine(gil, callable) && !entry.EndRun()) return Owned();
   Owned result = interp::Vectorcall(gil, callable, arguments, count, keyword_names);
-  return entry.EndRun() ? std::move(result) : Owned();
+  if (!result || !entry.EndRun()) return Owned();
+  return result;
 }
 
 // call(handle, ...at most eight encoded arguments) -> value

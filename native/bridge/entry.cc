@@ -8,7 +8,6 @@
 #include "bridge/exporter.h"
 #include "bridge/js_host.h"
 #include "bridge/throw.h"
-#include "interp/error.h"
 #include "interp/object.h"
 #include "loop/loop.h"
 
@@ -40,7 +39,7 @@ Entry::Entry(EnvData& data)
 Entry::~Entry() {
   if (ok_) {
     if (outcome_.failed) {
-      (void)run_.End();
+      (void)run_.End();  // an interrupt besides changes nothing
     } else if (!EndRun()) {
       Fail();
     }
@@ -55,14 +54,12 @@ Entry::~Entry() {
 }
 
 bool Entry::EndRun() {
-  // An interrupt besides an exception changes nothing.
-  if (!run_.End() || interp::HasException(acquire_.gil())) return true;
+  if (!run_.End()) return true;
   interp::Raise(acquire_.gil(), "KeyboardInterrupt", "");
   return false;
 }
 
 napi_value Entry::Fail() {
-  (void)EndRun();  // the interrupt is not for what tells of the failure
   outcome_.failed = true;
   outcome_.error = exporter_.FailureAsError();
   return nullptr;

@@ -55,6 +55,8 @@ napi_value Exporter::FailureAsError() {
   if (interp::HasException(gil_)) {
     const interp::Owned exception = interp::TakeException(gil_);
     napi_value error = Exception(exception.get());
+    // An interrupt of the call that failed by itself is not for what tells of that.
+    if (error == nullptr && interp::TakeInterrupt(gil_)) error = Exception(exception.get());
     if (error != nullptr) return error;
   }
   bool pending = false;

@@ -37,6 +37,12 @@ Owned TakeException(const Gil&) {
 
 bool HasException(const Gil&) { return PyErr_Occurred() != nullptr; }
 
+bool TakeInterrupt(const Gil&) {
+  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) == 0) return false;
+  PyErr_Clear();
+  return true;
+}
+
 void RaiseException(const Gil&, PyObject* exception) {
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
 }

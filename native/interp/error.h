@@ -13,6 +13,9 @@ namespace coloop::interp {
 
 [[nodiscard]] bool HasException(const Gil& gil);
 
+// Clears the indicator if it is a KeyboardInterrupt; false if it is not.
+[[nodiscard]] bool TakeInterrupt(const Gil& gil);
+
 // Raises `exception` (an instance) with the traceback it has.
 void RaiseException(const Gil& gil, _object* exception);
 

@@ -36,6 +36,14 @@ test("a time-out says how long native code went on that could not be interrupted
   expect(Number(told)).toBeLessThanOrEqual(Math.ceil(took));
 });
 
+test("a time-out stops an exception whose text never ends", () => {
+  const fails = py.evalSync<PyProxy>(
+    "lambda spin: (_ for _ in ()).throw(type('Endless', (Exception,), {'__str__': lambda _: spin()})())",
+  );
+  const error = thrown(() => fails.$with({ timeout: 50 })(mod.spin));
+  expect(error).toMatchObject({ name: "PythonTimeoutError", code: "ERR_COLOOP_TIMEOUT" });
+});
+
 test("a time-out that stops Python at once says no more", () => {
   let least = Number.POSITIVE_INFINITY;
   let message = "";
