@@ -7,9 +7,6 @@
 // from a kilobyte on, and matches globs with names from 256 letters on, in memory that it
 // allocates.
 #include <Python.h>
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#include <sanitizer/allocator_interface.h>
-#endif
 
 #include <array>
 #include <cstddef>
@@ -29,6 +26,11 @@ thread_local long allocations = 0;
 }  // namespace
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// Of sanitizer/allocator_interface.h, which gcc does not install.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void*,
+                                                                             std::size_t),
+                                                         void (*free_hook)(const volatile void*));
+
 namespace {
 void CountAllocation(const volatile void*, std::size_t) { ++allocations; }
 void IgnoreFree(const volatile void*) {}
@@ -36,7 +38,8 @@ void IgnoreFree(const volatile void*) {}
     __sanitizer_install_malloc_and_free_hooks(CountAllocation, IgnoreFree);
 }  // namespace
 #else
-// In place of the C library's own, for everybody in the process.
+// In place of the C library's own, for everybody in the process; the names are its.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming,misc-include-cleaner)
 extern "C" {
 void* __libc_malloc(std::size_t size);
 void* __libc_calloc(std::size_t count, std::size_t size);
@@ -55,6 +58,7 @@ void* __libc_realloc(void* memory, std::size_t size);
   return __libc_realloc(memory, size);
 }
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming,misc-include-cleaner)
 #endif
 
 namespace {
@@ -136,6 +140,7 @@ template <std::size_t kCount>
 void ExpectNone(const Options& options, const std::array<Allowed, kCount>& events, int times) {
   const GilAcquire acquire;
   std::vector<Owned> arguments;
+  arguments.reserve(kCount);
   for (const Allowed& each : events) arguments.push_back(Evaluate(each.arguments));
   const Policy policy(options);
   SealPolicy();
