@@ -21,9 +21,10 @@ bool AddStamp(napi_env env, napi_value exports) {
 
 NAPI_MODULE_INIT() {
   using coloop::bridge::EnvData;
-  // Freed by the cleanup hook of setup(), not by Node-API: finalizers that use it may run later.
   auto* data = new EnvData(env);
-  if (napi_set_instance_data(env, data, nullptr, nullptr) != napi_ok ||
+  // Until setup() sees to it; a Worker may end before.
+  const auto free = [](napi_env, void* unused, void*) { delete static_cast<EnvData*>(unused); };
+  if (napi_set_instance_data(env, data, free, nullptr) != napi_ok ||
       !coloop::bridge::AddCalls(env, exports) || !coloop::bridge::AddLifecycle(env, exports) ||
       !coloop::bridge::AddSandbox(env, exports) || !coloop::bridge::AddSignals(env, exports) ||
       !coloop::bridge::AddWatches(env, exports) || !AddStamp(env, exports)) {

@@ -200,9 +200,9 @@ void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_liv
 // Past the exit sequence the process goes and nothing of Python's is freed, but a Worker whose uv
 // loop has open handles would abort the process.
 void Abandon(EnvData& data) {
-  data.abandoned = true;
   if (data.main_thread) SetMainHost(nullptr);
   if (!data.started()) return;
+  data.abandoned = true;
   data.loop->CloseHandles(OnUvOwnerClosed, &data);
   data.node_host->Close(OnUvOwnerClosed, &data);
 }
@@ -264,10 +264,7 @@ Result<Attachment> AttachWorker(const StartOptions& options) {
   return Attachment{entered.value(), true};
 }
 
-Result<void> StartEnvironment(EnvData& data) {
-  const interp::GilAcquire acquire;
-  if (!acquire.ok()) return base::Error{"ERR_COLOOP_EXITED", "the process is exiting"};
-  const interp::Gil& gil = acquire.gil();
+Result<void> OpenEnvironment(EnvData& data, const interp::Gil& gil) {
   const Owned bridge = interp::Import(gil, "_erlang_impl._bridge");
   if (!bridge) return interp::TakeAsError(gil, "ERR_COLOOP_START");
   data.python.describe = interp::GetAttributeString(gil, bridge.get(), "describe");
@@ -304,6 +301,14 @@ Result<void> StartEnvironment(EnvData& data) {
   return {};
 }
 
+Result<void> StartEnvironment(EnvData& data) {
+  const interp::GilAcquire acquire;
+  if (!acquire.ok()) return base::Error{"ERR_COLOOP_EXITED", "the process is exiting"};
+  Result<void> opened = OpenEnvironment(data, acquire.gil());
+  if (!opened.ok()) data.python = PythonHelpers();  // the data of one not started needs no GIL
+  return opened;
+}
+
 napi_value Throw(EnvData& data, const base::Error& error) {
   ThrowLast(data, OwnError(data, error.code, error.message));
   return nullptr;
@@ -333,6 +338,8 @@ napi_value Setup(napi_env env, napi_callback_info info) {
   if (data->node_host != nullptr) return nullptr;
   data->node_host = std::make_unique<NodeHost>(*data);
   COLOOP_CHECK(napi_add_async_cleanup_hook(env, OnEnvironmentEnd, data, &data->cleanup) == napi_ok);
+  // That frees it now: finalizers that use it may run after Node-API's own.
+  COLOOP_CHECK(napi_set_instance_data(env, data, nullptr, nullptr) == napi_ok);
   return nullptr;
 }
 

@@ -1,7 +1,7 @@
 // Interpreters of Workers' own: every own-*.mjs in a process of its own, on each Python of this machine
 // that an addon is built for and that can have them; on the others the refusal.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { runScript, variant } from "../helpers/child.js";
@@ -10,7 +10,9 @@ import { builtPythons } from "../helpers/pythons.js";
 const folder = import.meta.dirname;
 // A build with a sanitizer is for one of them.
 const { COLOOP_PYTHON: only } = variant.env;
-const pythons = builtPythons.filter(({ executable }) => !only || executable === only);
+const pythons = builtPythons.filter(
+  ({ executable }) => !only || realpathSync(executable) === realpathSync(only),
+);
 const scripts = readdirSync(folder)
   .filter((name) => /^own-.*\.mjs$/.test(name) && !/-(script|helpers|refused)\.mjs$/.test(name))
   .sort();
