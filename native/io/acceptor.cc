@@ -96,6 +96,9 @@ bool Acceptor::AcceptFailed(const Gil& gil, int error) {
   if (!scope.Enter()) return false;
   const Owned told(
       PyObject_CallMethod(loop_object.get(), "_accept_failed", "OO", object(), exception.get()));
+  // No event comes for those that wait already; but what does not listen gives no others.
+  const bool listens = error != EBADF && error != ENOTSOCK && error != EINVAL;
+  if (listens && fd >= 0) loop_.Queue(*this);
   return scope.Exit(gil, static_cast<bool>(told));
 }
 

@@ -47,6 +47,7 @@ Datagram::Datagram(PyObject* transport, PyObject* loop, loop::Loop& native, int 
       fd(descriptor),
       loop_object(Owned::NewRef(loop)),
       loop_(native),
+      descriptor_(descriptor),
       family_(Address::OfSocket(descriptor).storage.ss_family),
       connected_(Address::OfPeer(descriptor).length > 0) {}
 
@@ -155,8 +156,8 @@ bool Datagram::Receive(const Gil& gil) {
     messages[i].msg_hdr.msg_iov = &vectors[i];
     messages[i].msg_hdr.msg_iovlen = 1;
   }
-  const int result =
-      recvmmsg(fd, messages.data(), static_cast<unsigned>(slots), MSG_DONTWAIT, nullptr);
+  const int result = recvmmsg(descriptor_.live(), messages.data(), static_cast<unsigned>(slots),
+                              MSG_DONTWAIT, nullptr);
   if (result < 0) return ReadFailed(gil, errno);
   const auto got = static_cast<std::size_t>(result);
   // Edge-triggered: nothing is left, and news comes as an event. But an error ends a batch, too.
@@ -268,6 +269,7 @@ bool Datagram::ForceClose(const Gil& gil, PyObject* exception) {
 
 Owned Datagram::TakeSocket() {
   Detach();
+  descriptor_.Forget();
   fd = -1;
   return std::move(socket);
 }

@@ -17,6 +17,7 @@
 #include "interp/ref.h"
 #include "io/address.h"
 #include "io/address_cache.h"
+#include "io/descriptor.h"
 #include "io/send_batch.h"
 #include "loop/channel.h"
 #include "loop/loop.h"
@@ -60,6 +61,11 @@ class Datagram final : public loop::Channel {
   void ClearReferences();
   // Leaves the descriptor to its socket object, which is returned.
   [[nodiscard]] interp::Owned TakeSocket();
+
+  void SetSocket(const interp::Gil& gil, _object* object) {
+    socket = interp::Owned::NewRef(object);
+    descriptor_.FollowSocket(gil, object);
+  }
 
   int fd;
   interp::Owned loop_object;
@@ -109,6 +115,7 @@ class Datagram final : public loop::Channel {
   void Detach();
 
   loop::Loop& loop_;
+  Descriptor descriptor_;
   interp::Owned context_;
   interp::Owned send_context_;  // of the call of sendto() that found no room
   int family_ = AF_UNSPEC;

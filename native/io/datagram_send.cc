@@ -71,7 +71,7 @@ bool Datagram::Collect(const Gil& gil, PyObject* data, PyObject* to) {
 bool Datagram::SendCollected(const Gil& gil) {
   if (collected_ == nullptr || collected_->empty()) return true;
   SendBatch::Entries left;
-  const std::size_t count = collected_->Send(fd, &left);
+  const std::size_t count = collected_->Send(descriptor_.live(), &left);
   // The rest one by one, each to meet its own error. What an error handler sends comes before them.
   const bool delivering = std::exchange(delivering_, false);
   Owned raised;
@@ -133,7 +133,7 @@ Datagram::Sent Datagram::Send(const Gil& gil, PyObject* data, PyObject* to) {
   constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
   ssize_t sent = -1;
   do {
-    sent = sendto(fd, view.buf, static_cast<std::size_t>(view.len), kFlags,
+    sent = sendto(descriptor_.live(), view.buf, static_cast<std::size_t>(view.len), kFlags,
                   to_peer ? nullptr : target, to_peer ? 0 : target_.length);
   } while (sent < 0 && errno == EINTR);
   const int error = errno;

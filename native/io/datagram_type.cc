@@ -89,7 +89,7 @@ int Init(PyObject* self, PyObject* args, PyObject* kwargs) {
   if (datagram == nullptr) return -1;
   Py_XSETREF(reinterpret_cast<DatagramObject*>(self)->extra, Owned::NewRef(extra).release());
   datagram->protocol = Owned::NewRef(protocol);
-  datagram->socket = Owned::NewRef(sock);
+  datagram->SetSocket(Gil::FromPython(), sock);
   if (addressed != 0) datagram->address = Owned::NewRef(address);
   const Gil gil = Gil::FromPython();
   return datagram->Start(gil, waiter == Py_None ? nullptr : waiter, named != 0) ? 0 : -1;

@@ -5,7 +5,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <utility>
@@ -24,35 +23,14 @@ namespace coloop::io {
 using interp::Gil;
 using interp::Owned;
 
-namespace {
-
-// Writes that wait for the end of their callback; more than this goes out at once.
-constexpr std::size_t kMaxDeferred = std::size_t{64} * 1024;
-constexpr std::size_t kVectors = 64;
-
-ssize_t Receive(int fd, bool pipe, void* into, std::size_t room) {
-  return pipe ? read(fd, into, room) : recv(fd, into, room, MSG_DONTWAIT);
-}
-
-ssize_t SendVectors(int fd, bool pipe, iovec* vectors, std::size_t count) {
-  if (pipe) return writev(fd, vectors, static_cast<int>(count));
-  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-  if (count == 1) return send(fd, vectors->iov_base, vectors->iov_len, kFlags);
-  msghdr message{};
-  message.msg_iov = vectors;
-  message.msg_iovlen = count;
-  return sendmsg(fd, &message, kFlags);
-}
-
-}  // namespace
-
 Stream::Stream(PyObject* transport, PyObject* loop, loop::Loop& native, int descriptor,
                Medium medium)
     : Channel(transport),
       fd(descriptor),
       loop_object(Owned::NewRef(loop)),
       loop_(native),
-      medium_(medium) {}
+      medium_(medium),
+      descriptor_(descriptor) {}
 
 bool Stream::CallLater(const Gil& gil, const char* method, PyObject* argument) {
   return CallSoon(gil, loop_, Owned(PyObject_GetAttrString(object(), method)), argument);
@@ -98,6 +76,7 @@ void Stream::Detach() {
 void Stream::Note(unsigned events) {
   if ((events & kWritable) != 0) writable_ = true;
   if ((events & kHungUp) != 0) hung_up_ = true;
+  if ((events & kUrgent) != 0) short_read_ = ShortRead::kNothing;
   // Each later event, such as room to write, tells of the peer's end again.
   if ((events & (kReadable | kHungUp)) != 0 && !at_end_) readable_ = true;
 }
@@ -138,9 +117,24 @@ bool Stream::ReadReady(const Gil& gil) {
   return done;
 }
 
-// Edge-triggered: after a short read nothing is left, and news comes as an event.
+ssize_t Stream::Receive(void* into, std::size_t room) {
+  if (is_pipe()) return read(fd, into, room);
+  if (short_read_ != ShortRead::kUnlessTold) {
+    return recv(descriptor_.live(), into, room, MSG_DONTWAIT);
+  }
+  iovec vector{into, room};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  const ssize_t got = recvmsg(descriptor_.live(), &message, MSG_DONTWAIT);
+  cut_ = (message.msg_flags & MSG_CTRUNC) != 0;  // what came along finds no room here
+  return got;
+}
+
+// Edge-triggered: where a short read says that nothing is left, news comes as an event.
 void Stream::NoteRead(std::size_t got, std::size_t room) {
-  if (got < room && !hung_up_) readable_ = false;
+  const bool empty = got < room && !hung_up_ && !cut_ && short_read_ != ShortRead::kNothing;
+  if (empty) readable_ = false;
   many_ = got >= kManyBytes;
 }
 
@@ -165,7 +159,7 @@ bool Stream::ReadData(const Gil& gil) {
     if (data == nullptr) return Fail(gil, "Fatal read error on socket transport");
   }
   char* into = many_ ? PyBytes_AS_STRING(data) : loop_.Scratch();
-  const ssize_t got = Receive(fd, is_pipe(), into, room);
+  const ssize_t got = Receive(into, room);
   if (got <= 0) {
     const int error = errno;
     Py_XDECREF(data);
@@ -201,7 +195,7 @@ bool Stream::ReadIntoBuffer(const Gil& gil) {
     return Fail(gil, "Fatal read error on socket transport");
   }
   const auto room = static_cast<std::size_t>(view.len);
-  const ssize_t got = recv(fd, view.buf, room, MSG_DONTWAIT);
+  const ssize_t got = Receive(view.buf, room);
   const int error = errno;
   PyBuffer_Release(&view);
   if (got < 0) return ReadFailed(gil, error);
@@ -214,7 +208,7 @@ bool Stream::ReadIntoBuffer(const Gil& gil) {
 }
 
 bool Stream::ReadIntoSink(const Gil& gil) {
-  const ssize_t got = recv(fd, loop_.Scratch(), loop::Loop::kScratchSize, MSG_DONTWAIT);
+  const ssize_t got = Receive(loop_.Scratch(), loop::Loop::kScratchSize);
   if (got < 0) return ReadFailed(gil, errno);
   if (got == 0) return OnEof(gil);
   NoteRead(static_cast<std::size_t>(got), loop::Loop::kScratchSize);
@@ -229,7 +223,11 @@ bool Stream::OnEof(const Gil& gil) {
   const Owned to = Owned::NewRef(protocol.get());
   const Owned keep_open(PyObject_CallMethodNoArgs(to.get(), Names().eof_received));
   const int keep = keep_open ? PyObject_IsTrue(keep_open.get()) : -1;
-  if (keep < 0) return Fail(gil, "Fatal error: protocol.eof_received() call failed.");
+  if (keep < 0) {
+    if (Fail(gil, "Fatal error: protocol.eof_received() call failed.")) return true;
+    readable_ = true;  // the loop is left: as asyncio, its end is met again in the next run
+    return false;
+  }
   at_end_ = keep != 0;
   return at_end_ || Close(gil);
 }
@@ -276,96 +274,16 @@ bool Stream::ResumeReading(const Gil& gil) {
   return Log(gil, "%r resumes reading");
 }
 
+void Stream::SetSocket(const Gil& gil, PyObject* object) {
+  socket = Owned::NewRef(object);
+  descriptor_.FollowSocket(gil, object);
+}
+
 void Stream::SetProtocol(PyObject* value, bool buffered, ByteSink* sink) {
   protocol = Owned::NewRef(value);
   buffered_ = buffered;
   sink_ = sink;
   connected = true;
-}
-
-// Writing
-
-bool Stream::Write(const Gil& gil, Owned bytes) {
-  const bool waits = blocked_ || !buffer_.empty();
-  buffer_.Append(std::move(bytes));
-  if (blocked_) return MaybePause(gil);
-  if (is_pipe()) return Send(gil) && (buffer_.empty() || MaybePause(gil));
-  if (buffer_.size() <= kMaxDeferred && (waits || loop_.FlushLater(*this))) return true;
-  return Send(gil) && (buffer_.empty() || MaybePause(gil));
-}
-
-bool Stream::Send(const Gil& gil) {
-  std::array<iovec, kVectors> vectors;
-  while (!buffer_.empty()) {
-    const std::size_t count = buffer_.Fill(vectors.data(), kVectors);
-    const ssize_t sent = SendVectors(fd, is_pipe(), vectors.data(), count);
-    if (sent >= 0) {
-      buffer_.Consume(static_cast<std::size_t>(sent));
-      continue;
-    }
-    if (errno == EINTR) continue;
-    if (WouldBlock(errno)) {
-      blocked_ = true;
-      if (medium_ == Medium::kWriteDevice && !attached_ && !starting_) return Begin(gil);
-      if (attached_) loop_.WatchWritable(fd, true);
-      return true;
-    }
-    PyErr_SetFromErrno(PyExc_OSError);
-    buffer_.Clear();
-    ++dropped_writes;
-    const Owned exception = interp::TakeException(gil);
-    interp::RaiseException(gil, exception.get());
-    if (!Fail(gil, is_pipe() ? "Fatal write error on pipe transport"
-                             : "Fatal write error on socket transport")) {
-      return false;
-    }
-    if (!empty_waiter) return true;
-    const Owned waiter = Owned::NewRef(empty_waiter.get());
-    const Owned set(PyObject_CallMethod(waiter.get(), "set_exception", "O", exception.get()));
-    return static_cast<bool>(set);
-  }
-  return true;
-}
-
-bool Stream::WriteReady(const Gil& gil) {
-  if (lost_writes > 0) return true;
-  blocked_ = false;
-  if (!Send(gil)) return false;
-  if (lost_writes > 0) return true;
-  if (!MaybeResume(gil)) return false;  // may write more
-  if (!SendPending(gil)) return false;
-  if (blocked_ || lost_writes > 0 || !buffer_.empty()) return true;
-  loop_.WatchWritable(fd, false);
-  if (empty_waiter) {
-    const Owned waiter = Owned::NewRef(empty_waiter.get());
-    const Owned set(PyObject_CallMethod(waiter.get(), "set_result", "O", Py_None));
-    if (!set) return false;
-  }
-  if (closing) return LoseConnection(gil, Py_None);
-  if (eof) shutdown(fd, SHUT_WR);
-  return true;
-}
-
-bool Stream::MaybePause(const Gil& gil) {
-  if (protocol_paused || !protocol || buffer_.size() <= high_water) return true;
-  protocol_paused = true;
-  return TellOfFlow(gil, object(), protocol, Names().pause_writing);
-}
-
-bool Stream::MaybeResume(const Gil& gil) {
-  if (!protocol_paused || !protocol || buffer_.size() > low_water) return true;
-  protocol_paused = false;
-  return TellOfFlow(gil, object(), protocol, Names().resume_writing);
-}
-
-bool Stream::WriteEof(const Gil& gil) {
-  if (closing || eof) return true;
-  if (!SendPending(gil)) return false;
-  eof = true;
-  if (!buffer_.empty() || lost_writes > 0) return true;
-  if (shutdown(fd, SHUT_WR) == 0) return true;
-  PyErr_SetFromErrno(PyExc_OSError);
-  return false;
 }
 
 // Closing
@@ -394,6 +312,7 @@ bool Stream::ForceClose(const Gil& gil, PyObject* exception) {
 
 Owned Stream::TakeSocket() {
   Detach();
+  descriptor_.Forget();
   const int descriptor = std::exchange(fd, -1);
   // A pipe's is the pipe object's, if that was taken away.
   if (!socket && descriptor >= 0 && !is_pipe()) close(descriptor);

@@ -2,16 +2,22 @@
 // _SelectorSocketTransport, _UnixReadPipeTransport and _UnixWritePipeTransport on a channel of the
 // loop, with their order of callbacks, their flow control and their texts.
 //
-// Writes of one callback go out together when it returns. Whatever asks how much is not sent yet
-// sends first, so that the difference does not show. What is written to a pipe goes out at once.
+// The first write of a callback goes out at once, the others together when it returns; the first
+// waits for them, too, where the callback before wrote more than once. Whatever asks how much is
+// not sent yet, or whether it is closing, sends first. What is written to a pipe goes out at once.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
+#include <cstdint>
+#include <vector>
 
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "io/address.h"
 #include "io/byte_sink.h"
+#include "io/descriptor.h"
 #include "io/write_buffer.h"
 #include "loop/channel.h"
 #include "loop/loop.h"
@@ -23,6 +29,12 @@ class Stream final : public loop::Channel {
   // A device is the writing end of what is neither a pipe nor a socket, such as a terminal: it has
   // no reader that could go away.
   enum class Medium : unsigned char { kSocket, kReadPipe, kWritePipe, kWriteDevice };
+  // What a read that brought less than it had room for says of what is left.
+  enum class ShortRead : unsigned char {
+    kNothing,     // of pipes, terminals and sockets that keep messages apart
+    kEmpty,       // of TCP: nothing is left, unless there is urgent data
+    kUnlessTold,  // of UNIX sockets: the same, unless descriptors or credentials came along
+  };
 
   Stream(_object* transport, _object* loop_object, loop::Loop& loop, int fd,
          Medium medium = Medium::kSocket);
@@ -43,7 +55,10 @@ class Stream final : public loop::Channel {
   // asyncio's methods. Those that can fail return false with an exception set.
   // `sink`: of a protocol that is native, else null.
   void SetProtocol(_object* protocol, bool buffered, ByteSink* sink);
+  void SetSocket(const interp::Gil& gil, _object* object);
+  void SetShortRead(ShortRead meaning) { short_read_ = meaning; }
   [[nodiscard]] bool Write(const interp::Gil& gil, interp::Owned bytes);
+  [[nodiscard]] bool WriteAll(const interp::Gil& gil, std::vector<interp::Owned> parts);
   [[nodiscard]] bool WriteEof(const interp::Gil& gil);
   [[nodiscard]] bool Close(const interp::Gil& gil);
   [[nodiscard]] bool ForceClose(const interp::Gil& gil, _object* exception);
@@ -103,23 +118,31 @@ class Stream final : public loop::Channel {
   [[nodiscard]] bool Fail(const interp::Gil& gil, const char* message);
   [[nodiscard]] bool CallLater(const interp::Gil& gil, const char* method, _object* argument);
   [[nodiscard]] bool Log(const interp::Gil& gil, const char* format);  // in debug mode
+  [[nodiscard]] ssize_t Receive(void* into, std::size_t room);
   void NoteRead(std::size_t got, std::size_t room);
+  [[nodiscard]] bool MayWait();
+  [[nodiscard]] bool Added(const interp::Gil& gil, bool waits);
   void Detach();
 
   loop::Loop& loop_;
   const Medium medium_;
+  Descriptor descriptor_;
+  ShortRead short_read_ = ShortRead::kNothing;
   interp::Owned context_;
   WriteBuffer buffer_;
-  ByteSink* sink_ = nullptr;  // part of the protocol
-  bool buffered_ = false;     // a BufferedProtocol
-  bool attached_ = false;     // the poller has it, if only reserved
-  bool starting_ = false;     // connection_made is queued, reading is not started
-  bool readable_ = false;     // there may be something to read
-  bool writable_ = false;     // an event said so, not looked at yet
-  bool hung_up_ = false;      // the peer's end came, or an error: a short read is not the last
-  bool at_end_ = false;       // the protocol keeps it open after the peer's end: nothing is read
-  bool blocked_ = false;      // waits for the descriptor to become writable
-  bool many_ = false;         // the last read brought much
+  ByteSink* sink_ = nullptr;    // part of the protocol
+  bool buffered_ = false;       // a BufferedProtocol
+  bool attached_ = false;       // the poller has it, if only reserved
+  bool starting_ = false;       // connection_made is queued, reading is not started
+  bool readable_ = false;       // there may be something to read
+  bool writable_ = false;       // an event said so, not looked at yet
+  bool hung_up_ = false;        // the peer's end came, or an error: a short read is not the last
+  bool at_end_ = false;         // the protocol keeps it open after the peer's end: nothing is read
+  bool blocked_ = false;        // waits for the descriptor to become writable
+  bool many_ = false;           // the last read brought much
+  bool cut_ = false;            // something came along with the last read, which it ended with
+  std::uint64_t wrote_in_ = 0;  // which callback it was last written to in
+  unsigned writes_ = 0;         // how often in that
 };
 
 }  // namespace coloop::io

@@ -86,6 +86,17 @@ PyObject* GetDescriptor(PyObject* self, void*) {
   return PyLong_FromLong(stream != nullptr ? stream->fd : -1);
 }
 
+int SetSocket(PyObject* self, PyObject* value, void*) {
+  Stream* stream = GetStream(self);
+  if (stream == nullptr) return -1;
+  if (value == nullptr) {
+    PyErr_SetString(PyExc_AttributeError, "the socket cannot be deleted");
+    return -1;
+  }
+  stream->SetSocket(Gil::FromPython(), value);
+  return 0;
+}
+
 PyObject* GetLostWrites(PyObject* self, void*) {
   const Stream* stream = FindStream(self);
   return PyLong_FromLong(stream != nullptr ? stream->lost_writes : 0);
@@ -100,7 +111,7 @@ PyGetSetDef getset[] = {
     {"_loop", GetLoop, nullptr, nullptr, nullptr},
     {"_protocol", GetObject<&Stream::protocol>, nullptr, nullptr, nullptr},
     {"_server", GetObject<&Stream::server>, nullptr, nullptr, nullptr},
-    {"_socket", GetObject<&Stream::socket>, SetObject<&Stream::socket>, nullptr, nullptr},
+    {"_socket", GetObject<&Stream::socket>, SetSocket, nullptr, nullptr},
     {"_empty_waiter", GetObject<&Stream::empty_waiter>, SetObject<&Stream::empty_waiter>, nullptr,
      nullptr},
     {"_sockname", GetAddress<&Stream::name>, nullptr, nullptr, nullptr},
@@ -202,9 +213,11 @@ PyObject* Abort(PyObject* self, PyObject*) {
   return CallStreamWith<&Stream::ForceClose>(self, Py_None);
 }
 
+// StreamWriter.drain() asks this.
 PyObject* IsClosing(PyObject* self, PyObject*) {
-  const Stream* stream = GetStream(self);
-  return stream != nullptr ? PyBool_FromLong(stream->closing ? 1 : 0) : nullptr;
+  Stream* stream = GetStream(self);
+  if (stream == nullptr || !stream->SendPending(Gil::FromPython())) return nullptr;
+  return PyBool_FromLong(stream->closing ? 1 : 0);
 }
 
 PyObject* IsReading(PyObject* self, PyObject*) {

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "interp/gil.h"
 #include "interp/per_interpreter.h"
@@ -52,13 +53,17 @@ bool AttachServer(PyObject* self, Stream& stream, PyObject* server) {
   return static_cast<bool>(done);
 }
 
-// Small writes go out without waiting for the acknowledgement of the ones before.
-bool SetNoDelay(int fd, const Address& name) {
-  if (name.length != 0 && name.storage.ss_family != AF_INET && name.storage.ss_family != AF_INET6) {
+// Small writes go out without waiting for the acknowledgement of the ones before. Says what a short
+// read means. False with an exception set.
+bool SetUp(int fd, const Address& name, Stream::ShortRead* short_read) {
+  const sa_family_t family = name.length != 0 ? name.storage.ss_family : sa_family_t{AF_UNSPEC};
+  *short_read = family == AF_UNIX ? Stream::ShortRead::kUnlessTold : Stream::ShortRead::kNothing;
+  if (family != AF_UNSPEC && family != AF_INET && family != AF_INET6) return true;
+  const int on = 1;
+  if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0) {
+    *short_read = Stream::ShortRead::kEmpty;
     return true;
   }
-  const int on = 1;
-  if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0) return true;
   if (errno != EBADF) return true;  // not TCP
   PyErr_SetFromErrno(PyExc_OSError);
   return false;
@@ -81,7 +86,8 @@ int Init(PyObject* self, PyObject* args, PyObject* kwargs) {
   const long fd = number ? PyLong_AsLong(number.get()) : -1;
   if (fd == -1 && PyErr_Occurred() != nullptr) return -1;
   const Address name = Address::OfSocket(static_cast<int>(fd));
-  if (!SetNoDelay(static_cast<int>(fd), name)) return -1;
+  Stream::ShortRead short_read{};
+  if (!SetUp(static_cast<int>(fd), name, &short_read)) return -1;
   Owned dict = extra == Py_None ? Owned(PyDict_New()) : Owned::NewRef(extra);
   if (!dict) return -1;
   SetExtra(self, std::move(dict));
@@ -89,8 +95,9 @@ int Init(PyObject* self, PyObject* args, PyObject* kwargs) {
   if (stream == nullptr) return -1;
   stream->name = name;
   stream->peer = Address::OfPeer(static_cast<int>(fd));
-  stream->socket = Owned::NewRef(sock);
   const Gil gil = Gil::FromPython();
+  stream->SetSocket(gil, sock);
+  stream->SetShortRead(short_read);
   const bool ready = UseProtocol(*stream, protocol) && AttachServer(self, *stream, server) &&
                      stream->Start(gil, waiter == Py_None ? nullptr : waiter);
   return ready ? 0 : -1;
@@ -152,21 +159,15 @@ PyObject* WriteLines(PyObject* self, PyObject* lines) {
                           Py_TYPE(item)->tp_name);
     }
   }
-  bool counted = false;
+  std::vector<Owned> parts;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
     Owned bytes = AsBytes(PySequence_Fast_GET_ITEM(items.get(), i));
     if (!bytes) return nullptr;
-    if (PyBytes_GET_SIZE(bytes.get()) == 0) continue;
-    if (stream->lost_writes > 0) {
-      if (counted) continue;
-      counted = true;
-      const Owned done(CountLostWrite(self, *stream));
-      if (!done) return nullptr;
-    } else if (!stream->Write(Gil::FromPython(), std::move(bytes))) {
-      return nullptr;
-    }
+    if (PyBytes_GET_SIZE(bytes.get()) > 0) parts.push_back(std::move(bytes));
   }
-  Py_RETURN_NONE;
+  if (parts.empty()) Py_RETURN_NONE;
+  if (stream->lost_writes > 0) return CountLostWrite(self, *stream);
+  return NoneIf(stream->WriteAll(Gil::FromPython(), std::move(parts)));
 }
 
 PyObject* SetProtocol(PyObject* self, PyObject* protocol) {

@@ -14,7 +14,7 @@ namespace coloop::loop {
 
 class Channel {
  public:
-  enum Event : unsigned { kReadable = 1, kWritable = 2, kHungUp = 4 };
+  enum Event : unsigned { kReadable = 1, kWritable = 2, kHungUp = 4, kUrgent = 8 };
   // What it serves, for metrics.
   enum class Kind : unsigned char { kStream, kDatagram, kPipe, kAcceptor, kSocket, kCount };
 

@@ -235,9 +235,9 @@ void Loop::CollectEvents() {
     const Poller::Event event = poller_.events()[i];
     const Poller::Found found = poller_.Find(event);
     if (found.channel != nullptr) {
-      found.channel->Note((event.readable ? Channel::kReadable : 0U) |
-                          (event.writable ? Channel::kWritable : 0U) |
-                          (event.hung_up ? Channel::kHungUp : 0U));
+      found.channel->Note(
+          (event.readable ? Channel::kReadable : 0U) | (event.writable ? Channel::kWritable : 0U) |
+          (event.hung_up ? Channel::kHungUp : 0U) | (event.urgent ? Channel::kUrgent : 0U));
       Queue(*found.channel);
     }
     if (found.reader != nullptr) CollectHandle(event.fd, false, found.reader);
@@ -374,6 +374,7 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
     for (std::size_t count = ready_.size(); count > 0 && !ready_.empty(); --count) {
       const ReadyItem item = ready_.Pop();
       if (run_ != nullptr) run_->Next();
+      ++callbacks_;
       in_callback_ = true;
       bool stays = item.channel != nullptr ? RunChannel(gil, *item.channel)
                                            : RunHandle(gil, item.object.get());

@@ -105,6 +105,8 @@ class Loop {
   void Queue(Channel& channel);
   // True if a callback of this loop runs on this thread: Flush will be called when it returns.
   [[nodiscard]] bool FlushLater(Channel& channel);
+  // A number of the callback that runs.
+  [[nodiscard]] std::uint64_t callbacks() const { return callbacks_; }
   // Room for reads, kScratchSize bytes, until the next callback.
   [[nodiscard]] char* Scratch();
   static constexpr std::size_t kScratchSize = std::size_t{256} * 1024;  // as asyncio's max_size
@@ -183,6 +185,7 @@ class Loop {
   Poller poller_;
   std::vector<Channel*> written_;  // to flush; each object has a reference
   bool in_callback_ = false;
+  std::uint64_t callbacks_ = 0;
   std::unique_ptr<char[]> scratch_;
   std::int64_t references_ = 0;
   std::int64_t waits_ = 0;  // BeginWait without an EndWait

@@ -29,6 +29,7 @@ class Poller {
     bool readable;
     bool writable;
     bool hung_up;
+    bool urgent;
   };
 
   Poller() = default;

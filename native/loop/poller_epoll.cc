@@ -105,8 +105,10 @@ std::uint32_t Poller::EventsOf(const Watch& watch) {
   std::uint32_t events = (watch.reader ? EPOLLIN : 0U) | (watch.writer ? EPOLLOUT : 0U);
   if (watch.channel == nullptr) return events;
   // A passive channel does not mind to be told again and again, and handles want to be.
-  const bool edges = events == 0 || !watch.channel->passive();
-  events |= EPOLLIN | EPOLLRDHUP | (watch.channel_writes ? EPOLLOUT : 0U);
+  const bool passive = watch.channel->passive();
+  const bool edges = events == 0 || !passive;
+  events |= EPOLLIN | EPOLLRDHUP | (passive ? 0U : EPOLLPRI);
+  if (watch.channel_writes) events |= EPOLLOUT;
   return edges ? events | EPOLLET : events;
 }
 
@@ -285,11 +287,11 @@ Poller::Polled Poller::Poll(bool wait) {
     const epoll_event& event = ready[static_cast<std::size_t>(i)];
     if (event.data.u64 >> 32U == kOwnSerial) continue;
     // As the selectors module: an error or a hang-up wakes both directions.
-    events_.push_back(Event{static_cast<int>(event.data.u64 & 0xFFFFFFFFU),
-                            static_cast<std::uint32_t>(event.data.u64 >> 32U),
-                            (event.events & ~EPOLLOUT) != 0,
-                            (event.events & ~(EPOLLIN | EPOLLRDHUP)) != 0,
-                            (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0});
+    events_.push_back(Event{
+        static_cast<int>(event.data.u64 & 0xFFFFFFFFU),
+        static_cast<std::uint32_t>(event.data.u64 >> 32U), (event.events & ~EPOLLOUT) != 0,
+        (event.events & ~(EPOLLIN | EPOLLRDHUP | EPOLLPRI)) != 0,
+        (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0, (event.events & EPOLLPRI) != 0});
   }
   return Polled{count != 0, woken};
 }
