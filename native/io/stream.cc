@@ -2,7 +2,6 @@
 
 #include <Python.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -79,6 +78,14 @@ void Stream::Note(unsigned events) {
   if ((events & kUrgent) != 0) short_read_ = ShortRead::kNothing;
   // Each later event, such as room to write, tells of the peer's end again.
   if ((events & (kReadable | kHungUp)) != 0 && !at_end_) readable_ = true;
+  // What is not going to be read would be told for ever.
+  const bool stays = hung_up_ || at_end_ || !is_reading();
+  if (level_ && (stays || short_read_ == ShortRead::kNothing)) SetLevel(false);
+}
+
+void Stream::SetLevel(bool level) {
+  level_ = level;
+  if (attached_) loop_.UpdateChannel(fd);
 }
 
 bool Stream::Run(const Gil& gil) {
@@ -118,23 +125,12 @@ bool Stream::ReadReady(const Gil& gil) {
 }
 
 ssize_t Stream::Receive(void* into, std::size_t room) {
-  if (is_pipe()) return read(fd, into, room);
-  if (short_read_ != ShortRead::kUnlessTold) {
-    return recv(descriptor_.live(), into, room, MSG_DONTWAIT);
-  }
-  iovec vector{into, room};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  const ssize_t got = recvmsg(descriptor_.live(), &message, MSG_DONTWAIT);
-  cut_ = (message.msg_flags & MSG_CTRUNC) != 0;  // what came along finds no room here
-  return got;
+  return is_pipe() ? read(fd, into, room) : recv(descriptor_.live(), into, room, MSG_DONTWAIT);
 }
 
-// Edge-triggered: where a short read says that nothing is left, news comes as an event.
+// After a short read that says that nothing is left, news comes as an event.
 void Stream::NoteRead(std::size_t got, std::size_t room) {
-  const bool empty = got < room && !hung_up_ && !cut_ && short_read_ != ShortRead::kNothing;
-  if (empty) readable_ = false;
+  if (got < room && !hung_up_ && short_read_ != ShortRead::kNothing) readable_ = false;
   many_ = got >= kManyBytes;
 }
 
@@ -271,6 +267,7 @@ bool Stream::ResumeReading(const Gil& gil) {
   if (std::exchange(at_end_, false)) readable_ = true;  // as asyncio: its end is met again
   // What came meanwhile was noted; what a full read left behind is there without an event.
   if (readable_ && attached_) loop_.Queue(*this);
+  if (!level_ && short_read_ == ShortRead::kLevel && !hung_up_) SetLevel(true);
   return Log(gil, "%r resumes reading");
 }
 

@@ -31,9 +31,9 @@ class Stream final : public loop::Channel {
   enum class Medium : unsigned char { kSocket, kReadPipe, kWritePipe, kWriteDevice };
   // What a read that brought less than it had room for says of what is left.
   enum class ShortRead : unsigned char {
-    kNothing,     // of pipes, terminals and sockets that keep messages apart
-    kEmpty,       // of TCP: nothing is left, unless there is urgent data
-    kUnlessTold,  // of UNIX sockets: the same, unless descriptors or credentials came along
+    kNothing,  // of pipes, terminals and sockets that keep messages apart
+    kEmpty,    // of TCP: nothing is left, unless there is urgent data
+    kLevel,    // of UNIX sockets, where what comes along ends a read: the poller tells again
   };
 
   Stream(_object* transport, _object* loop_object, loop::Loop& loop, int fd,
@@ -50,13 +50,17 @@ class Stream final : public loop::Channel {
   void Note(unsigned events) override;
   [[nodiscard]] bool Run(const interp::Gil& gil) override;
   [[nodiscard]] bool Flush(const interp::Gil& gil) override;
+  [[nodiscard]] bool level() const override { return level_; }
   void Dropped() override { attached_ = false; }
 
   // asyncio's methods. Those that can fail return false with an exception set.
   // `sink`: of a protocol that is native, else null.
   void SetProtocol(_object* protocol, bool buffered, ByteSink* sink);
   void SetSocket(const interp::Gil& gil, _object* object);
-  void SetShortRead(ShortRead meaning) { short_read_ = meaning; }
+  void SetShortRead(ShortRead meaning) {
+    short_read_ = meaning;
+    level_ = meaning == ShortRead::kLevel;
+  }
   [[nodiscard]] bool Write(const interp::Gil& gil, interp::Owned bytes);
   [[nodiscard]] bool WriteAll(const interp::Gil& gil, std::vector<interp::Owned> parts);
   [[nodiscard]] bool WriteEof(const interp::Gil& gil);
@@ -118,6 +122,7 @@ class Stream final : public loop::Channel {
   [[nodiscard]] bool Fail(const interp::Gil& gil, const char* message);
   [[nodiscard]] bool CallLater(const interp::Gil& gil, const char* method, _object* argument);
   [[nodiscard]] bool Log(const interp::Gil& gil, const char* format);  // in debug mode
+  void SetLevel(bool level);
   [[nodiscard]] ssize_t Receive(void* into, std::size_t room);
   void NoteRead(std::size_t got, std::size_t room);
   [[nodiscard]] bool MayWait();
@@ -140,7 +145,7 @@ class Stream final : public loop::Channel {
   bool at_end_ = false;         // the protocol keeps it open after the peer's end: nothing is read
   bool blocked_ = false;        // waits for the descriptor to become writable
   bool many_ = false;           // the last read brought much
-  bool cut_ = false;            // something came along with the last read, which it ended with
+  bool level_ = false;          // the poller tells again and again while there is something to read
   std::uint64_t wrote_in_ = 0;  // which callback it was last written to in
   unsigned writes_ = 0;         // how often in that
 };

@@ -57,7 +57,7 @@ bool AttachServer(PyObject* self, Stream& stream, PyObject* server) {
 // read means. False with an exception set.
 bool SetUp(int fd, const Address& name, Stream::ShortRead* short_read) {
   const sa_family_t family = name.length != 0 ? name.storage.ss_family : sa_family_t{AF_UNSPEC};
-  *short_read = family == AF_UNIX ? Stream::ShortRead::kUnlessTold : Stream::ShortRead::kNothing;
+  *short_read = family == AF_UNIX ? Stream::ShortRead::kLevel : Stream::ShortRead::kNothing;
   if (family != AF_UNSPEC && family != AF_INET && family != AF_INET6) return true;
   const int on = 1;
   if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0) {

@@ -28,6 +28,9 @@ class Channel {
   // Passive: the descriptor is somebody else's, who may also watch it; it keeps no host alive.
   [[nodiscard]] virtual bool passive() const { return false; }
 
+  // Level-triggered: it is told again and again as long as there is something to read.
+  [[nodiscard]] virtual bool level() const { return false; }
+
   // What the poller saw, more than one Event at a time. GIL held.
   virtual void Note(unsigned events) = 0;
   // The loop has come to it. False with an exception set: it was not handled, and leaves an owned

@@ -60,6 +60,8 @@ class Poller {
   [[nodiscard]] bool Attach(int fd, Channel& channel);
   // Also for writing, or no more: reports at once if it is writable.
   void WatchWritable(int fd, bool on);
+  // What its level() says has changed.
+  void UpdateChannel(int fd);
   // `kernel_too`: false when the descriptor, which nobody else has, is closed next.
   void Detach(int fd, const Channel& channel, bool kernel_too);
   [[nodiscard]] Channel* FindChannel(int fd) const;

@@ -106,7 +106,7 @@ std::uint32_t Poller::EventsOf(const Watch& watch) {
   if (watch.channel == nullptr) return events;
   // A passive channel does not mind to be told again and again, and handles want to be.
   const bool passive = watch.channel->passive();
-  const bool edges = events == 0 || !passive;
+  const bool edges = passive ? events == 0 : !watch.channel->level();
   events |= EPOLLIN | EPOLLRDHUP | (passive ? 0U : EPOLLPRI);
   if (watch.channel_writes) events |= EPOLLOUT;
   return edges ? events | EPOLLET : events;
@@ -219,9 +219,14 @@ bool Poller::Attach(int fd, Channel& channel) {
 void Poller::WatchWritable(int fd, bool on) {
   const auto found = watches_.find(fd);
   if (found == watches_.end()) return;
-  Watch& watch = found->second;
-  watch.channel_writes = on;
-  (void)Control(EPOLL_CTL_MOD, fd, watch.serial, EventsOf(watch));
+  found->second.channel_writes = on;
+  UpdateChannel(fd);
+}
+
+void Poller::UpdateChannel(int fd) {
+  const auto found = watches_.find(fd);
+  if (found == watches_.end()) return;
+  (void)Control(EPOLL_CTL_MOD, fd, found->second.serial, EventsOf(found->second));
 }
 
 void Poller::Detach(int fd, const Channel& channel, bool kernel_too) {

@@ -220,6 +220,44 @@ class Mixin(Bounded):
 class OurBoundaries(Mixin, TransportCase):
     make = staticmethod(coloop.new_event_loop)
 
+    def test_what_is_not_read_does_not_keep_the_loop_busy(self) -> None:
+        async def turns() -> int:
+            """How often the loop runs something in a while in which there is nothing to run."""
+            before = self.loop.metrics()["iterations"]
+            await asyncio.sleep(0.05)
+            after: int = self.loop.metrics()["iterations"]
+            return after - before
+
+        class KeptOpen(Recorder):
+            def eof_received(self) -> bool:
+                return True
+
+        async def main() -> None:
+            ours, peer = socket.socketpair()
+            transport, protocol = await self.loop.create_connection(KeptOpen, sock=ours)
+            few = 10
+            transport.pause_reading()
+            peer.send(b"not read")
+            self.assertLess(await turns(), few)
+            transport.resume_reading()
+            await until(lambda: protocol.data)
+            peer.send(b", but now")
+            await until(lambda: protocol.data == b"not read, but now")
+            transport.write(b"x" * 10_000_000)
+            transport.pause_reading()
+            peer.send(b"x")
+            self.assertLess(await turns(), few)
+            transport.resume_reading()
+            peer.shutdown(socket.SHUT_WR)
+            await until(lambda: protocol.data.endswith(b"x"))
+            self.assertLess(await turns(), few)
+            transport.close()  # what is left to write keeps it
+            self.assertLess(await turns(), few)
+            peer.close()
+            await protocol.lost
+
+        self.run_bounded(main())
+
 
 class AsyncioBoundaries(Mixin, TransportCase):
     make = staticmethod(asyncio.SelectorEventLoop)
