@@ -307,7 +307,8 @@ class Mixin(Endpoints):
             with self.assertLogs("asyncio", logging.DEBUG) as logs:
                 transport, protocol = await self.endpoint()
                 await closed(transport, protocol)
-            self.assertIn("Datagram endpoint local_addr=", logs.output[-1])
+            made = [text for text in logs.output if "Datagram endpoint local_addr=" in text]
+            self.assertEqual(len(made), 1, logs.output)
 
         self.run_bounded(main())
 
