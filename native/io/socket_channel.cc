@@ -38,6 +38,19 @@ struct Waiter {
   std::unique_ptr<Operation> operation;
 };
 
+// The descriptor of a socket object, -1 once it is closed or detached. False with an exception set.
+bool ReadFileno(PyObject* socket, int* fd) {
+  const Owned number(PyObject_CallMethodNoArgs(socket, Names().fileno));
+  const long value = number ? PyLong_AsLong(number.get()) : -1;
+  *fd = static_cast<int>(value);
+  return value != -1 || PyErr_Occurred() == nullptr;
+}
+
+void RaiseBadDescriptor() {
+  errno = EBADF;
+  PyErr_SetFromErrno(PyExc_OSError);
+}
+
 class SocketChannel final : public loop::Channel {
  public:
   SocketChannel(PyObject* self, PyObject* loop_object, loop::Loop& native, int descriptor)
@@ -45,15 +58,7 @@ class SocketChannel final : public loop::Channel {
 
   [[nodiscard]] Kind kind() const override { return Kind::kSocket; }
   [[nodiscard]] bool passive() const override { return true; }
-  [[nodiscard]] bool IsOf(PyObject* socket) const {
-#if PY_VERSION_HEX >= 0x030D0000
-    PyObject* target = nullptr;
-    PyWeakref_GetRef(weak_.get(), &target);
-    return Owned(target).get() == socket;
-#else
-    return PyWeakref_GetObject(weak_.get()) == socket;
-#endif
-  }
+  [[nodiscard]] bool IsOf(const PyObject* socket) const { return Socket().get() == socket; }
   [[nodiscard]] bool Attach(PyObject* weak) {
     weak_ = Owned(weak);
     int type = 0;
@@ -134,6 +139,42 @@ class SocketChannel final : public loop::Channel {
   }
 
  private:
+  // The socket object, or what stands for it once it is gone: none.
+  [[nodiscard]] Owned Socket() const {
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject* target = nullptr;
+    PyWeakref_GetRef(weak_.get(), &target);
+    return Owned(target);
+#else
+    PyObject* target = PyWeakref_GetObject(weak_.get());
+    return target != Py_None ? Owned::NewRef(target) : Owned();
+#endif
+  }
+
+  // Closed or detached, it leaves its number to others.
+  [[nodiscard]] bool HasDescriptor() const {
+    const Owned socket = Socket();
+    int fd = -1;
+    if (socket && !ReadFileno(socket.get(), &fd)) PyErr_Clear();
+    return fd == fd_;
+  }
+
+  // As asyncio, which calls the socket's own method. What watches the number now stays watched.
+  [[nodiscard]] bool GiveUp(const Gil& gil) {
+    for (std::deque<Waiter>* queue : {&readers_, &writers_}) {
+      while (!queue->empty()) {
+        const Waiter waiter = Pop(queue);
+        bool done = false;
+        if (!IsDone(waiter, &done)) return false;
+        if (done) continue;
+        RaiseBadDescriptor();
+        if (!Settle(gil, waiter, Operation::State::kFailed)) return false;
+      }
+    }
+    Stop();
+    return true;
+  }
+
   Operation::State TryOnce(Operation& operation, bool writes) {
     readiness_.drained = readiness_.brief = false;
     const Operation::State state = operation.Try(loop_, fd_, &readiness_);
@@ -160,12 +201,13 @@ class SocketChannel final : public loop::Channel {
   [[nodiscard]] bool Serve(const Gil& gil, std::deque<Waiter>* queue, const bool* ready) {
     const bool writes = queue == &writers_;
     while (!queue->empty() && *ready && fd_ >= 0) {
-      const Owned done(PyObject_CallMethodNoArgs(queue->front().future.get(), Names().done));
-      if (!done) return false;
-      if (done.get() == Py_True) {
+      bool done = false;
+      if (!IsDone(queue->front(), &done)) return false;
+      if (done) {
         const Waiter cancelled = Pop(queue);
         continue;
       }
+      if (!HasDescriptor()) return GiveUp(gil);
       const Operation::State state = TryOnce(*queue->front().operation, writes);
       if (state == Operation::State::kWaits) continue;
       if (state == Operation::State::kGoesOn) {
@@ -178,10 +220,17 @@ class SocketChannel final : public loop::Channel {
     return true;
   }
 
+  // False with an exception set.
+  [[nodiscard]] static bool IsDone(const Waiter& waiter, bool* done) {
+    const Owned answer(PyObject_CallMethodNoArgs(waiter.future.get(), Names().done));
+    *done = answer.get() == Py_True;
+    return static_cast<bool>(answer);
+  }
+
   [[nodiscard]] Waiter Pop(std::deque<Waiter>* queue) {
     Waiter waiter = std::move(queue->front());
     queue->pop_front();
-    loop_.EndWait();
+    if (fd_ >= 0) loop_.EndWait();
     return waiter;
   }
 
@@ -283,11 +332,7 @@ SocketChannel* ChannelOf(PyObject* loop_object, loop::Loop& loop, PyObject* sock
 // The loop and the descriptor of a call's socket. False with an exception set.
 bool Find(const Gil& gil, PyObject* loop_object, PyObject* socket, loop::Loop** loop, int* fd) {
   *loop = loop::Loop::From(gil, loop_object);
-  const Owned number(PyObject_CallMethodNoArgs(socket, Names().fileno));
-  const long value = number ? PyLong_AsLong(number.get()) : -1;
-  if (value == -1 && PyErr_Occurred() != nullptr) return false;
-  *fd = static_cast<int>(value);
-  return true;
+  return ReadFileno(socket, fd);
 }
 
 }  // namespace
@@ -302,8 +347,8 @@ PyObject* Perform(const Gil& gil, PyObject* loop_object, PyObject* socket,
     return nullptr;
   }
   if (fd < 0) {
-    errno = EBADF;  // the socket is closed
-    return PyErr_SetFromErrno(PyExc_OSError);
+    RaiseBadDescriptor();
+    return nullptr;
   }
   if (loop->FindChannel(fd) == nullptr && !operation->waits_first()) {
     Readiness readiness;

@@ -1,0 +1,110 @@
+"""sock_* calls whose socket, or whose loop, goes away while they wait."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import unittest
+from collections.abc import Coroutine
+from typing import Any
+
+from transports import Bounded, TransportCase, until
+
+import coloop
+
+
+def streams() -> tuple[socket.socket, socket.socket]:
+    a, b = socket.socketpair()
+    a.setblocking(False)
+    b.setblocking(False)
+    return a, b
+
+
+class Gone(Bounded):
+    async def begun(self, call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A call that waits."""
+        task = self.loop.create_task(call)
+        await asyncio.sleep(0)
+        return task
+
+    def assert_bad_descriptor(self: Any, task: asyncio.Task[Any]) -> None:
+        error = task.exception()
+        self.assertIsInstance(error, OSError)
+        self.assertEqual(error.errno, errno.EBADF)
+
+    def test_whoever_a_socket_was_detached_for_gets_what_comes(self: Any) -> None:
+        async def main() -> None:
+            a, b = streams()
+            task = await self.begun(self.loop.sock_recv(a, 10))
+            with socket.socket(fileno=a.detach()) as heir, b:
+                b.send(b"data")
+                await asyncio.wait([task])
+                self.assert_bad_descriptor(task)
+                self.assertEqual(heir.recv(10), b"data")
+
+        self.run_bounded(main())
+
+
+class OurGone(Gone, TransportCase):
+    make = staticmethod(coloop.new_event_loop)
+
+    def take_over(self, number: int) -> tuple[socket.socket, socket.socket]:
+        """A pair of which the first has this descriptor, which was just closed."""
+        a, b = streams()
+        if a.fileno() != number:
+            os.dup2(a.fileno(), number, inheritable=False)
+            a.close()
+            a = socket.socket(fileno=number)
+        return a, b
+
+    def test_what_comes_for_the_next_owner_of_the_number_is_its(self) -> None:
+        async def main() -> None:
+            a, b = streams()
+            number = a.fileno()
+            task = await self.begun(self.loop.sock_recv(a, 10))
+            a.close()
+            c, d = self.take_over(number)
+            got: list[bytes] = []
+            with b, c, d:
+                self.loop.add_reader(c, lambda: got.append(c.recv(10)))
+                d.send(b"for c")
+                await until(lambda: got)
+                self.assertEqual(got, [b"for c"])
+                self.assert_bad_descriptor(task)
+                d.send(b"more")  # it is still watched
+                await until(lambda: len(got) > 1)
+                self.loop.remove_reader(c)
+
+        self.run_bounded(main())
+
+    def test_the_next_owner_of_the_number_sends_nothing_but_its_own(self) -> None:
+        async def main() -> None:
+            a, b = streams()
+            number = a.fileno()
+            send = await self.begun(self.loop.sock_sendall(a, bytes(4 << 20)))
+            receive = await self.begun(self.loop.sock_recv(a, 10))
+            self.assertFalse(send.done())
+            a.close()
+            c, d = self.take_over(number)
+            with b, c, d:
+                writable = self.loop.create_future()
+                self.loop.add_writer(c, lambda: writable.done() or writable.set_result(None))
+                await writable
+                await asyncio.wait([send, receive])
+                self.loop.remove_writer(c)
+                self.assert_bad_descriptor(send)
+                self.assert_bad_descriptor(receive)
+                c.send(b"of c")
+                self.assertEqual(d.recv(10), b"of c")
+
+        self.run_bounded(main())
+
+
+class AsyncioGone(Gone, TransportCase):
+    make = staticmethod(asyncio.SelectorEventLoop)
+
+
+if __name__ == "__main__":
+    unittest.main()
