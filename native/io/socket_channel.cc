@@ -341,7 +341,9 @@ PyObject* Perform(const Gil& gil, PyObject* loop_object, PyObject* socket,
                   std::unique_ptr<Operation> operation, bool writes) {
   loop::Loop* loop = nullptr;
   int fd = -1;
-  if (operation == nullptr || !Find(gil, loop_object, socket, &loop, &fd)) return nullptr;
+  if (operation == nullptr) return nullptr;
+  if (operation->is_done()) return operation->TakeResult().release();
+  if (!Find(gil, loop_object, socket, &loop, &fd)) return nullptr;
   if (loop == nullptr || loop->closed) {
     PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
     return nullptr;

@@ -33,6 +33,8 @@ class Operation {
   [[nodiscard]] virtual bool waits_first() const { return false; }
   // kFailed with an exception set.
   [[nodiscard]] virtual State Try(loop::Loop& loop, int fd, Readiness* readiness) = 0;
+  // It has its result from the start, and is not tried.
+  [[nodiscard]] bool is_done() const { return static_cast<bool>(result_); }
   [[nodiscard]] interp::Owned TakeResult() { return std::move(result_); }
 
  protected:

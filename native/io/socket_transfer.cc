@@ -68,7 +68,10 @@ PyObject* WithAddress(PyObject* received, const Address& from) {
 
 class Receive final : public Operation {
  public:
-  Receive(std::size_t size, bool from) : size_(size), from_(from) {}
+  Receive(std::size_t size, bool from) : size_(size), from_(from) {
+    // Like the socket's own recv(), which asks the kernel for nothing then.
+    if (size == 0 && !from) (void)Finish(PyBytes_FromStringAndSize(nullptr, 0));
+  }
 
   State Try(loop::Loop& loop, int fd, Readiness* readiness) override {
     const bool direct = readiness->many && size_ >= kManyBytes;
@@ -106,7 +109,10 @@ class ReceiveInto final : public Operation {
   explicit ReceiveInto(bool from) : from_(from) {}
 
   [[nodiscard]] bool Open(PyObject* buffer) {
-    if (buffer_.Open(buffer, PyBUF_WRITABLE)) return true;
+    if (buffer_.Open(buffer, PyBUF_WRITABLE)) {
+      if (buffer_.size() == 0 && !from_) (void)Finish(PyLong_FromLong(0));
+      return true;
+    }
     PyErr_Format(PyExc_TypeError, "%s() argument 1 must be read-write bytes-like object, not %s",
                  from_ ? "recvfrom_into" : "recv_into",
                  buffer == Py_None ? "None" : Py_TYPE(buffer)->tp_name);
