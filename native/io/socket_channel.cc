@@ -66,6 +66,8 @@ class SocketChannel final : public loop::Channel {
     streams_ = getsockopt(fd_, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
     if (loop_.Attach(fd_, *this)) return true;
     PyErr_SetFromErrno(PyExc_OSError);
+    fd_ = -1;
+    weak_.reset();
     return false;
   }
   // The socket object is gone.
@@ -93,6 +95,7 @@ class SocketChannel final : public loop::Channel {
     fd_ = -1;
     // What still waits keeps no host alive any more: nothing will come.
     for (std::size_t i = readers_.size() + writers_.size(); i > 0; --i) loop_.EndWait();
+    weak_.reset();  // which has this, and so the loop
   }
 
   // The result of a call: of the operation, or the Future of one that waits. Null with an exception
@@ -132,8 +135,13 @@ class SocketChannel final : public loop::Channel {
 
   int Traverse(visitproc visit, void* arg) const {
     Py_VISIT(loop_object_.get());
+    Py_VISIT(weak_.get());
     for (const auto* queue : {&readers_, &writers_}) {
-      for (const Waiter& waiter : *queue) Py_VISIT(waiter.future.get());
+      for (const Waiter& waiter : *queue) {
+        Py_VISIT(waiter.future.get());
+        const int result = waiter.operation->Traverse(visit, arg);
+        if (result != 0) return result;
+      }
     }
     return 0;
   }
@@ -248,7 +256,7 @@ class SocketChannel final : public loop::Channel {
 
   Owned loop_object_;
   loop::Loop& loop_;
-  Owned weak_;  // of the socket object
+  Owned weak_;  // of the socket object, while the loop has this
   int fd_;
   bool readable_ = true;  // as far as is known
   bool writable_ = true;

@@ -43,6 +43,10 @@ class Accept final : public Operation {
                         : nullptr);
     return set ? Finish(accepted.release()) : State::kFailed;
   }
+  int Traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(socket_.get());
+    return 0;
+  }
 
  private:
   Owned socket_;
@@ -71,6 +75,10 @@ class Connect final : public Operation {
                                : nullptr);
     if (exception) PyErr_SetObject(PyExceptionInstance_Class(exception.get()), exception.get());
     return State::kFailed;
+  }
+  int Traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(address_.get());
+    return 0;
   }
 
  private:

@@ -33,6 +33,8 @@ class Operation {
   [[nodiscard]] virtual bool waits_first() const { return false; }
   // kFailed with an exception set.
   [[nodiscard]] virtual State Try(loop::Loop& loop, int fd, Readiness* readiness) = 0;
+  // What it holds that may have a part in a cycle.
+  virtual int Traverse(int (* /*visit*/)(_object*, void*), void* /*argument*/) const { return 0; }
   // It has its result from the start, and is not tried.
   [[nodiscard]] bool is_done() const { return static_cast<bool>(result_); }
   [[nodiscard]] interp::Owned TakeResult() { return std::move(result_); }

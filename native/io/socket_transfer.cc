@@ -45,6 +45,10 @@ class Buffer {
   }
   [[nodiscard]] char* data() const { return static_cast<char*>(view_.buf); }
   [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(view_.len); }
+  int Traverse(visitproc visit, void* arg) const {
+    Py_VISIT(view_.obj);
+    return 0;
+  }
 
  private:
   Py_buffer view_{};
@@ -137,6 +141,7 @@ class ReceiveInto final : public Operation {
     PyObject* count = PyLong_FromSsize_t(got);
     return Finish(from_ ? WithAddress(count, from) : count);
   }
+  int Traverse(visitproc visit, void* arg) const override { return buffer_.Traverse(visit, arg); }
 
  private:
   Buffer buffer_;
@@ -158,6 +163,7 @@ class SendAll final : public Operation {
     } while (sent_ < buffer_.size());
     return Finish(Owned::NewRef(Py_None).release());
   }
+  int Traverse(visitproc visit, void* arg) const override { return buffer_.Traverse(visit, arg); }
 
  private:
   Buffer buffer_;
@@ -179,6 +185,7 @@ class SendTo final : public Operation {
     if (sent < 0) return Fail(errno, readiness);
     return Finish(PyLong_FromSsize_t(sent));
   }
+  int Traverse(visitproc visit, void* arg) const override { return buffer_.Traverse(visit, arg); }
 
  private:
   Buffer buffer_;

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import gc
 import os
 import socket
 import unittest
-from collections.abc import Coroutine
+import warnings
+import weakref
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from transports import Bounded, TransportCase, until
@@ -45,6 +49,49 @@ class Gone(Bounded):
                 self.assertEqual(heir.recv(10), b"data")
 
         self.run_bounded(main())
+
+    def loop_of(self: Any, call: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+        """A loop on which that call waits."""
+        loop = type(self).make()
+        loop.set_exception_handler(lambda _loop, _context: None)  # a Task is never done
+        task = loop.create_task(call(loop))
+        loop.run_until_complete(asyncio.sleep(0))
+        self.assertFalse(task.done())
+        return loop
+
+    def test_a_closed_loop_is_freed_before_the_sockets_it_served(self: Any) -> None:
+        a, b = streams()
+        with a, b:
+            loop = type(self).make()
+            loop.call_soon(loop.call_soon, b.send, b"data")
+            self.assertEqual(loop.run_until_complete(loop.sock_recv(a, 10)), b"data")
+            loop.close()
+            freed = weakref.ref(loop)
+            del loop
+            gc.collect()
+            self.assertIsNone(freed())
+
+    def test_a_loop_that_is_dropped_unclosed_is_freed_with_its_calls(self: Any) -> None:
+        def receive(loop: Any) -> Any:
+            a, b = streams()
+            keep.enter_context(b)
+            return loop.sock_recv(a, 10)
+
+        def accept(loop: Any) -> Any:
+            server = socket.create_server(("127.0.0.1", 0))
+            server.setblocking(False)
+            return loop.sock_accept(server)
+
+        for call in (receive, accept):
+            with (
+                self.subTest(call=call.__name__),
+                contextlib.ExitStack() as keep,
+                warnings.catch_warnings(),
+            ):
+                warnings.simplefilter("ignore", ResourceWarning)
+                freed = weakref.ref(self.loop_of(call))
+                gc.collect()
+                self.assertIsNone(freed())
 
 
 class OurGone(Gone, TransportCase):
