@@ -30,6 +30,7 @@ namespace {
 
 struct ChannelState {
   PyTypeObject* type = nullptr;
+  PyObject* get_weak_references = nullptr;
 };
 interp::PerInterpreter<ChannelState> state;
 
@@ -59,6 +60,7 @@ class SocketChannel final : public loop::Channel {
   [[nodiscard]] Kind kind() const override { return Kind::kSocket; }
   [[nodiscard]] bool passive() const override { return true; }
   [[nodiscard]] bool IsOf(const PyObject* socket) const { return Socket().get() == socket; }
+  [[nodiscard]] bool Serves(const loop::Loop& loop) const { return &loop == &loop_ && fd_ >= 0; }
   [[nodiscard]] bool Attach(PyObject* weak) {
     weak_ = Owned(weak);
     int type = 0;
@@ -319,6 +321,23 @@ SocketChannel* FindOf(const loop::Loop& loop, PyObject* socket, int fd) {
   return channel->IsOf(socket) ? channel : nullptr;
 }
 
+// The same of a socket that was closed or detached while it was served: its number tells nothing
+// any more, but the channel's weak reference does. Null with an exception set, or if there is none.
+SocketChannel* FindLeft(const loop::Loop& loop, PyObject* socket) {
+  const Owned all(PyObject_CallOneArg(state->get_weak_references, socket));
+  const Py_ssize_t count = all ? PyList_Size(all.get()) : 0;
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyObject* weak = PyList_GetItem(all.get(), i);
+    if (PyWeakref_CheckRef(weak) == 0) continue;  // a proxy, which has the socket's attributes
+    const Owned callback(PyObject_GetAttrString(weak, "__callback__"));
+    if (!callback || PyCFunction_Check(callback.get()) == 0) continue;
+    PyObject* self = PyCFunction_GetSelf(callback.get());
+    if (self == nullptr || Py_TYPE(self) != state->type) continue;
+    if (Find(self)->Serves(loop)) return Find(self);
+  }
+  return nullptr;
+}
+
 // The channel of `socket` on this loop, made and attached if need be. Null with an exception set.
 SocketChannel* ChannelOf(PyObject* loop_object, loop::Loop& loop, PyObject* socket, int fd) {
   if (SocketChannel* existing = FindOf(loop, socket, fd); existing != nullptr) return existing;
@@ -377,13 +396,18 @@ bool Forget(const Gil& gil, PyObject* loop_object, PyObject* socket, PyObject* f
   int fd = -1;
   if (!Find(gil, loop_object, socket, &loop, &fd)) return false;
   SocketChannel* channel = loop != nullptr ? FindOf(*loop, socket, fd) : nullptr;
-  if (channel == nullptr) return true;
+  if (channel == nullptr && loop != nullptr) channel = FindLeft(*loop, socket);
+  if (channel == nullptr) return PyErr_Occurred() == nullptr;
   const Owned held = Owned::NewRef(channel->object());
   channel->Forget(future);
   return true;
 }
 
 bool AddSocketChannel(const Gil&, PyObject* module) {
+  const Owned weak(PyImport_ImportModule("_weakref"));
+  if (!weak) return false;
+  state->get_weak_references = PyObject_GetAttrString(weak.get(), "getweakrefs");
+  if (state->get_weak_references == nullptr) return false;
   state->type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&channel_spec));
   return state->type != nullptr && PyModule_AddType(module, state->type) == 0;
 }

@@ -1,9 +1,10 @@
-// A call on a socket keeps Node alive while it waits, and no longer when it was cancelled or its socket is closed.
+// A call on a socket keeps Node alive while it waits, and no longer when it was cancelled or its socket is closed,
+// in whatever order.
 import { Python } from "coloop";
 
 const py = await Python.start();
 py.execSync(`
-import asyncio, socket, threading, time
+import asyncio, os, socket, threading, time
 
 def pair():
     both = socket.socketpair()
@@ -26,7 +27,16 @@ async def main():
     forgotten = loop.sock_recv(b, 10)
     forgotten.send(None)
     forgotten.close()
-    return a, b  # open, and nobody waits for them
+    kept = [a, b]  # open, and nobody waits for them
+    for leave in (lambda sock: sock.close(), lambda sock: os.close(sock.detach())):
+        c, d = pair()
+        kept += [c, d]
+        waiting = asyncio.ensure_future(loop.sock_recv(c, 1))
+        await asyncio.sleep(0)
+        leave(c)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    return kept
 `);
 const kept = await py.call("__main__", "main");
 process.on("exit", () => kept.length);
