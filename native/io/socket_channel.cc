@@ -198,6 +198,7 @@ class SocketChannel final : public loop::Channel {
   [[nodiscard]] Owned Wait(const Gil&, std::unique_ptr<Operation> operation, bool writes) {
     Owned future(PyObject_CallMethodNoArgs(loop_object_.get(), Names().create_future));
     if (!future) return Owned();
+    operation->Pause();
     // Reports at once if it has become writable meanwhile.
     if (writes && writers_.empty()) loop_.WatchWritable(fd_, true);
     (writes ? writers_ : readers_)

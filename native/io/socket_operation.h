@@ -31,6 +31,8 @@ class Operation {
 
   // Whether it is tried only when an event says that its socket is ready.
   [[nodiscard]] virtual bool waits_first() const { return false; }
+  // It was not tried at once.
+  virtual void Pause() {}
   // kFailed with an exception set.
   [[nodiscard]] virtual State Try(loop::Loop& loop, int fd, Readiness* readiness) = 0;
   // What it holds that may have a part in a cycle.

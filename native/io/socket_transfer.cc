@@ -35,14 +35,16 @@ class Buffer {
   Buffer() = default;
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() {
-    if (view_.obj != nullptr) PyBuffer_Release(&view_);
-  }
+  ~Buffer() { Close(); }
 
   // False with an exception set.
   [[nodiscard]] bool Open(PyObject* object, int flags) {
     return PyObject_GetBuffer(object, &view_, flags) == 0;
   }
+  void Close() {
+    if (view_.obj != nullptr) PyBuffer_Release(&view_);
+  }
+  [[nodiscard]] bool is_open() const { return view_.obj != nullptr; }
   [[nodiscard]] char* data() const { return static_cast<char*>(view_.buf); }
   [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(view_.len); }
   int Traverse(visitproc visit, void* arg) const {
@@ -108,31 +110,42 @@ class Receive final : public Operation {
   bool from_;
 };
 
+// The buffer is held while data is received into it, not while the call waits: it may change.
 class ReceiveInto final : public Operation {
  public:
-  explicit ReceiveInto(bool from) : from_(from) {}
+  // `size`: how much of the buffer is used; 0: all.
+  ReceiveInto(PyObject* object, bool from, std::size_t size)
+      : object_(Owned::NewRef(object)), from_(from), limit_(size) {}
 
-  [[nodiscard]] bool Open(PyObject* buffer) {
-    if (buffer_.Open(buffer, PyBUF_WRITABLE)) {
-      if (buffer_.size() == 0 && !from_) (void)Finish(PyLong_FromLong(0));
-      return true;
+  // Also what a buffer of no size makes of it. False with an exception set.
+  [[nodiscard]] bool Open() {
+    if (!buffer_.Open(object_.get(), PyBUF_WRITABLE)) {
+      PyErr_Format(PyExc_TypeError, "%s() argument 1 must be read-write bytes-like object, not %s",
+                   from_ ? "recvfrom_into" : "recv_into",
+                   object_.get() == Py_None ? "None" : Py_TYPE(object_.get())->tp_name);
+      return false;
     }
-    PyErr_Format(PyExc_TypeError, "%s() argument 1 must be read-write bytes-like object, not %s",
-                 from_ ? "recvfrom_into" : "recv_into",
-                 buffer == Py_None ? "None" : Py_TYPE(buffer)->tp_name);
-    return false;
-  }
-  // How much of the buffer is used; 0: all. False with an exception set.
-  [[nodiscard]] bool Limit(std::size_t size) {
-    if (size > buffer_.size()) {
+    if (limit_ > buffer_.size()) {
       PyErr_SetString(PyExc_ValueError, "nbytes is greater than the length of the buffer");
       return false;
     }
-    limit_ = size;
-    return true;
+    return buffer_.size() > 0 || from_ || Finish(PyLong_FromLong(0)) == State::kDone;
   }
 
   State Try(loop::Loop&, int fd, Readiness* readiness) override {
+    if (!buffer_.is_open() && !Open()) return State::kFailed;
+    const State state = is_done() ? State::kDone : Receive(fd, readiness);
+    buffer_.Close();
+    return state;
+  }
+  void Pause() override { buffer_.Close(); }
+  int Traverse(visitproc visit, void* arg) const override {
+    Py_VISIT(object_.get());
+    return buffer_.Traverse(visit, arg);
+  }
+
+ private:
+  State Receive(int fd, Readiness* readiness) {
     const std::size_t room = limit_ > 0 ? limit_ : buffer_.size();
     Address from;
     const ssize_t got = ReceiveFrom(fd, buffer_.data(), room, from_ ? &from : nullptr);
@@ -141,12 +154,11 @@ class ReceiveInto final : public Operation {
     PyObject* count = PyLong_FromSsize_t(got);
     return Finish(from_ ? WithAddress(count, from) : count);
   }
-  int Traverse(visitproc visit, void* arg) const override { return buffer_.Traverse(visit, arg); }
 
- private:
+  Owned object_;
   Buffer buffer_;
-  std::size_t limit_ = 0;
   bool from_;
+  std::size_t limit_;
 };
 
 class SendAll final : public Operation {
@@ -249,9 +261,9 @@ class SendFile final : public Operation {
 };
 
 // `operation` with its buffer; null with an exception set.
-template <typename Kind>
-std::unique_ptr<Operation> Opened(std::unique_ptr<Kind> operation, PyObject* buffer) {
-  if (!operation->Open(buffer)) return nullptr;
+template <typename Kind, typename... Buffer>
+std::unique_ptr<Operation> Opened(std::unique_ptr<Kind> operation, Buffer*... buffer) {
+  if (!operation->Open(buffer...)) return nullptr;
   return operation;
 }
 
@@ -262,13 +274,11 @@ std::unique_ptr<Operation> MakeReceive(std::size_t size, bool from) {
 }
 
 std::unique_ptr<Operation> MakeReceiveInto(PyObject* buffer) {
-  return Opened(std::make_unique<ReceiveInto>(false), buffer);
+  return Opened(std::make_unique<ReceiveInto>(buffer, false, 0));
 }
 
 std::unique_ptr<Operation> MakeReceiveFromInto(PyObject* buffer, std::size_t size) {
-  auto operation = std::make_unique<ReceiveInto>(true);
-  if (!operation->Open(buffer) || !operation->Limit(size)) return nullptr;
-  return operation;
+  return Opened(std::make_unique<ReceiveInto>(buffer, true, size));
 }
 
 std::unique_ptr<Operation> MakeSendAll(PyObject* data) {

@@ -47,6 +47,27 @@ class Buffers(Bounded):
 
         self.run_bounded(main())
 
+    def test_a_buffer_may_change_while_nothing_has_come(self: Any) -> None:
+        async def main() -> None:
+            a, b = streams()
+            with a, b:
+                buffer = bytearray(b"0123")
+                waiting = self.loop.create_task(self.loop.sock_recv_into(a, buffer))
+                await asyncio.sleep(0)
+                buffer.extend(b"4567")
+                b.send(b"abcdef")
+                self.assertEqual(await waiting, 6)
+                self.assertEqual(buffer, b"abcdef67")
+
+                waiting = self.loop.create_task(self.loop.sock_recv_into(a, buffer))
+                await asyncio.sleep(0)
+                buffer.clear()
+                b.send(b"abcdef")
+                self.assertEqual(await waiting, 0)
+                self.assertEqual(await self.loop.sock_recv(a, 10), b"abcdef")
+
+        self.run_bounded(main())
+
 
 class OurBuffers(Buffers, TransportCase):
     make = staticmethod(coloop.new_event_loop)
