@@ -7,20 +7,23 @@
 #include <cerrno>
 #include <utility>
 
+#include "interp/arguments.h"
 #include "interp/gil.h"
+#include "interp/method.h"
 #include "interp/ref.h"
 #include "io/stream.h"
 #include "io/stream_object.h"
 #include "io/stream_reader.h"
+#include "io/transport.h"
 
 namespace coloop::io {
 
+using interp::AsMethod;
 using interp::Gil;
+using interp::Named;
 using interp::Owned;
 
 namespace {
-
-constexpr long kLogLostWrites = 5;  // asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES
 
 struct Pipe {
   PyObject* loop = nullptr;
@@ -127,7 +130,8 @@ PyMethodDef reader_methods[] = {
     {"is_reading", IsReading, METH_NOARGS, nullptr},
     {"pause_reading", CallStream<&Stream::PauseReading>, METH_NOARGS, nullptr},
     {"resume_reading", CallStream<&Stream::ResumeReading>, METH_NOARGS, nullptr},
-    {"set_protocol", SetProtocol, METH_O, nullptr},
+    {"set_protocol", AsMethod(Named<SetProtocol, kSetProtocol>), METH_FASTCALL | METH_KEYWORDS,
+     nullptr},
     {"get_protocol", GetProtocol, METH_NOARGS, nullptr},
     {"_force_close", CallStreamWith<&Stream::ForceClose>, METH_O, nullptr},
     {"_call_connection_lost", CallStreamWith<&Stream::LoseConnection>, METH_O, nullptr},
@@ -135,13 +139,14 @@ PyMethodDef reader_methods[] = {
 };
 
 PyMethodDef writer_methods[] = {
-    {"write", Write, METH_O, nullptr},
+    {"write", AsMethod(Named<Write, kWrite>), METH_FASTCALL | METH_KEYWORDS, nullptr},
     {"write_eof", CallStream<&Stream::Close>, METH_NOARGS, nullptr},
     {"can_write_eof", CanWriteEof, METH_NOARGS, nullptr},
     {"close", CallStream<&Stream::Close>, METH_NOARGS, nullptr},
     {"abort", Abort, METH_NOARGS, nullptr},
     {"is_closing", IsClosing, METH_NOARGS, nullptr},
-    {"set_protocol", SetProtocol, METH_O, nullptr},
+    {"set_protocol", AsMethod(Named<SetProtocol, kSetProtocol>), METH_FASTCALL | METH_KEYWORDS,
+     nullptr},
     {"get_protocol", GetProtocol, METH_NOARGS, nullptr},
     {"get_write_buffer_size", GetWriteBufferSize, METH_NOARGS, nullptr},
     {"_maybe_pause_protocol", CallStream<&Stream::MaybePause>, METH_NOARGS, nullptr},

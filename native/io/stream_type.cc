@@ -11,7 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "interp/arguments.h"
 #include "interp/gil.h"
+#include "interp/method.h"
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "io/address.h"
@@ -23,7 +25,9 @@
 
 namespace coloop::io {
 
+using interp::AsMethod;
 using interp::Gil;
+using interp::Named;
 using interp::Owned;
 
 namespace {
@@ -176,8 +180,9 @@ PyObject* SetProtocol(PyObject* self, PyObject* protocol) {
 }
 
 PyMethodDef methods[] = {
-    {"write", Write, METH_O, nullptr},
-    {"writelines", WriteLines, METH_O, nullptr},
+    {"write", AsMethod(Named<Write, kWrite>), METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {"writelines", AsMethod(Named<WriteLines, kWriteLines>), METH_FASTCALL | METH_KEYWORDS,
+     nullptr},
     {"write_eof", CallStream<&Stream::WriteEof>, METH_NOARGS, nullptr},
     {"can_write_eof", CanWriteEof, METH_NOARGS, nullptr},
     {"close", CallStream<&Stream::Close>, METH_NOARGS, nullptr},
@@ -186,7 +191,8 @@ PyMethodDef methods[] = {
     {"is_reading", IsReading, METH_NOARGS, nullptr},
     {"pause_reading", CallStream<&Stream::PauseReading>, METH_NOARGS, nullptr},
     {"resume_reading", CallStream<&Stream::ResumeReading>, METH_NOARGS, nullptr},
-    {"set_protocol", SetProtocol, METH_O, nullptr},
+    {"set_protocol", AsMethod(Named<SetProtocol, kSetProtocol>), METH_FASTCALL | METH_KEYWORDS,
+     nullptr},
     {"get_protocol", GetProtocol, METH_NOARGS, nullptr},
     {"get_write_buffer_size", GetWriteBufferSize, METH_NOARGS, nullptr},
     {"_maybe_pause_protocol", CallStream<&Stream::MaybePause>, METH_NOARGS, nullptr},

@@ -5,17 +5,22 @@
 #include <cstddef>
 #include <utility>
 
+#include "interp/arguments.h"
 #include "interp/gil.h"
+#include "interp/method.h"
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "io/byte_sink.h"
 #include "io/stream_reader.h"
 #include "io/stream_type.h"
 #include "io/tls.h"
+#include "io/transport.h"
 
 namespace coloop::io {
 
+using interp::AsMethod;
 using interp::Gil;
+using interp::Named;
 using interp::Owned;
 
 namespace {
@@ -43,9 +48,6 @@ PyObject* OrNone(const Owned& object) {
 }
 
 // asyncio's methods
-
-// After the connection was closed: counted, and said once it becomes a habit.
-constexpr long kLogLostWrites = 5;  // asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES
 
 bool IsOver(const Tls& tls) {
   return tls.state != Tls::State::kWrapped && tls.state != Tls::State::kHandshake;
@@ -162,8 +164,9 @@ PyObject* Discard(PyObject* self, PyObject*) {
 }
 
 PyMethodDef methods[] = {
-    {"write", Write, METH_O, nullptr},
-    {"writelines", WriteLines, METH_O, nullptr},
+    {"write", AsMethod(Named<Write, kWrite>), METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {"writelines", AsMethod(Named<WriteLines, kWriteLines>), METH_FASTCALL | METH_KEYWORDS,
+     nullptr},
     {"_test__append_write_backlog", Append, METH_O, nullptr},
     {"data_received", DataReceived, METH_O, nullptr},
     {"pause_writing", PauseWriting, METH_NOARGS, nullptr},
@@ -171,7 +174,8 @@ PyMethodDef methods[] = {
     {"pause_reading", PauseReading, METH_NOARGS, nullptr},
     {"is_reading", IsReading, METH_NOARGS, nullptr},
     {"is_closing", IsClosing, METH_NOARGS, nullptr},
-    {"set_protocol", SetProtocol, METH_O, nullptr},
+    {"set_protocol", AsMethod(Named<SetProtocol, kSetProtocol>), METH_FASTCALL | METH_KEYWORDS,
+     nullptr},
     {"get_protocol", GetProtocol, METH_NOARGS, nullptr},
     {"get_write_buffer_size", CallForSize<&Tls::WriteBufferSize>, METH_NOARGS, nullptr},
     {"get_read_buffer_size", CallForSize<&Tls::ReadBufferSize>, METH_NOARGS, nullptr},

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "interp/arguments.h"
 #include "interp/gil.h"
 #include "interp/ref.h"
 
@@ -21,6 +22,11 @@ constexpr std::size_t kDirectBytes = std::size_t{112} * 1024;
 // After the connection was lost, writes are counted, and it is said once that becomes a habit:
 // asyncio's LOG_THRESHOLD_FOR_CONNLOST_WRITES.
 constexpr long kLogLostWrites = 5;
+
+// Methods of asyncio's transports whose argument may be named.
+inline constexpr interp::Signature kWrite{"write", 1, {"data", nullptr, nullptr}};
+inline constexpr interp::Signature kWriteLines{"writelines", 1, {"list_of_data", nullptr, nullptr}};
+inline constexpr interp::Signature kSetProtocol{"set_protocol", 1, {"protocol", nullptr, nullptr}};
 
 [[nodiscard]] inline bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 

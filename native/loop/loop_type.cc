@@ -1,12 +1,14 @@
 // The Python type `_coloop.Loop`, the native base of ErlangEventLoop.
 #include <Python.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
+#include "interp/arguments.h"
 #include "interp/gil.h"
 #include "interp/method.h"
 #include "interp/per_interpreter.h"
@@ -25,6 +27,7 @@ namespace coloop::loop {
 using interp::AsMethod;
 using interp::Gil;
 using interp::Owned;
+using interp::Signature;
 
 namespace {
 
@@ -59,43 +62,69 @@ bool CheckDebug(PyObject* self, PyObject* callback, const char* method, bool che
   return static_cast<bool>(checked);
 }
 
-// The only keyword is `context`; null with an exception set for another one.
-bool ReadContext(PyObject* const* values, PyObject* names, const char* method, PyObject** context) {
-  *context = nullptr;
-  const Py_ssize_t count = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
-  for (Py_ssize_t i = 0; i < count; ++i) {
-    PyObject* name = PyTuple_GET_ITEM(names, i);
-    if (name != state->context_name && PyUnicode_Compare(name, state->context_name) != 0) {
-      PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", method, name);
-      return false;
-    }
-    if (values[i] != Py_None) *context = values[i];
-  }
+// The arguments of call_soon and the others of its kind.
+struct Call {
+  PyObject* when = nullptr;
+  PyObject* callback = nullptr;
+  PyObject* const* args = nullptr;  // of the callback
+  std::size_t count = 0;
+  PyObject* context = nullptr;  // null: a copy of the current one
+};
+
+constexpr Signature kCallSoon{"call_soon", 1, {"callback", "context", nullptr}};
+constexpr Signature kCallSoonThreadsafe{
+    "call_soon_threadsafe", 1, {"callback", "context", nullptr}};
+constexpr Signature kCallLater{"call_later", 2, {"delay", "callback", "context"}};
+constexpr Signature kCallAt{"call_at", 2, {"when", "callback", "context"}};
+
+// False with an exception set.
+bool ReadNames(const Signature& signature, PyObject* const* args, Py_ssize_t count, PyObject* names,
+               Call* call) {
+  interp::Bound bound{};
+  if (!interp::Bind(signature, args, count, names, &bound)) return false;
+  call->when = bound[0];
+  call->callback = bound[signature.required - 1];
+  call->context = bound[signature.required];
   return true;
 }
 
-bool CheckCount(Py_ssize_t count, Py_ssize_t least, const char* method, const char* what) {
-  if (count >= least) return true;
-  PyErr_Format(PyExc_TypeError, "%s() missing %s", method, what);
-  return false;
+// False with an exception set.
+bool ReadCall(const Signature& signature, PyObject* const* args, Py_ssize_t count, PyObject* names,
+              Call* call) {
+  const auto required = static_cast<Py_ssize_t>(signature.required);
+  const Py_ssize_t leading = std::min(count, required);
+  call->args = args + leading;
+  call->count = static_cast<std::size_t>(count - leading);
+  const bool in_place = leading == required;
+  if (in_place) {
+    call->when = args[0];
+    call->callback = args[required - 1];
+  }
+  // Futures and Tasks name the context, with the interned name.
+  if (in_place && names != nullptr && PyTuple_GET_SIZE(names) == 1 &&
+      PyTuple_GET_ITEM(names, 0) == state->context_name) {
+    call->context = args[count];
+  } else if (!in_place || names != nullptr) {
+    if (!ReadNames(signature, args, count, names, call)) return false;
+  }
+  if (call->context == Py_None) call->context = nullptr;
+  return true;
 }
 
 PyObject* CallSoon(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   const Gil gil = Gil::FromPython();
   Loop& loop = Get(self);
-  PyObject* context = nullptr;
-  if (!CheckOpen(loop) || !CheckCount(count, 1, "call_soon", "a callback") ||
-      !ReadContext(args + count, names, "call_soon", &context) ||
-      !CheckDebug(self, args[0], "call_soon", true)) {
+  Call call;
+  if (!CheckOpen(loop) || !ReadCall(kCallSoon, args, count, names, &call) ||
+      !CheckDebug(self, call.callback, "call_soon", true)) {
     return nullptr;
   }
-  if (count == 2 && IsSettler(args[0]) && !loop.debug) {
-    PrepareSettler(args[0], args[1]);
-    loop.CallSoon(Owned::NewRef(args[0]));
+  if (call.count == 1 && IsSettler(call.callback) && !loop.debug) {
+    PrepareSettler(call.callback, call.args[0]);
+    loop.CallSoon(Owned::NewRef(call.callback));
     Py_RETURN_NONE;  // only a Task or a Future calls with it, and they drop the handle
   }
-  Owned handle =
-      MakeHandle(gil, loop, args[0], args + 1, static_cast<std::size_t>(count - 1), context);
+  Owned handle = MakeHandle(gil, loop, call.callback, call.args, call.count, call.context);
   if (!handle) return nullptr;
   loop.CallSoon(Owned::NewRef(handle.get()));
   return handle.release();
@@ -105,61 +134,55 @@ PyObject* CallSoonThreadsafe(PyObject* self, PyObject* const* args, Py_ssize_t c
                              PyObject* names) {
   const Gil gil = Gil::FromPython();
   Loop& loop = Get(self);
-  PyObject* context = nullptr;
-  if (!CheckOpen(loop) || !CheckCount(count, 1, "call_soon_threadsafe", "a callback") ||
-      !ReadContext(args + count, names, "call_soon_threadsafe", &context) ||
-      !CheckDebug(self, args[0], "call_soon_threadsafe", false)) {
+  Call call;
+  if (!CheckOpen(loop) || !ReadCall(kCallSoonThreadsafe, args, count, names, &call) ||
+      !CheckDebug(self, call.callback, "call_soon_threadsafe", false)) {
     return nullptr;
   }
-  Owned handle =
-      MakeHandle(gil, loop, args[0], args + 1, static_cast<std::size_t>(count - 1), context);
+  Owned handle = MakeHandle(gil, loop, call.callback, call.args, call.count, call.context);
   if (!handle) return nullptr;
   loop.CallSoonThreadsafe(gil, Owned::NewRef(handle.get()));
   return handle.release();
 }
 
-PyObject* ScheduleAt(PyObject* self, double when, PyObject* const* args, Py_ssize_t count,
-                     PyObject* context) {
+PyObject* ScheduleAt(PyObject* self, double when, const Call& call) {
   const Gil gil = Gil::FromPython();
   Loop& loop = Get(self);
   // asyncio's call_later() calls call_at(), which checks.
-  if (!CheckOpen(loop) || !CheckDebug(self, args[0], "call_at", true)) return nullptr;
+  if (!CheckOpen(loop) || !CheckDebug(self, call.callback, "call_at", true)) return nullptr;
   if (std::isnan(when)) {
     PyErr_SetString(PyExc_ValueError, "the time of a timer must not be NaN");
     return nullptr;
   }
-  Owned handle = MakeTimerHandle(gil, when, loop, args[0], args + 1,
-                                 static_cast<std::size_t>(count - 1), context);
+  Owned handle =
+      MakeTimerHandle(gil, when, loop, call.callback, call.args, call.count, call.context);
   if (!handle) return nullptr;
   loop.CallAt(when, Owned::NewRef(handle.get()));
   return handle.release();
 }
 
 PyObject* CallTimer(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names,
-                    const char* method, const char* first, bool relative) {
-  PyObject* context = nullptr;
-  if (!CheckCount(count, 2, method, "a time and a callback") ||
-      !ReadContext(args + count, names, method, &context)) {
-    return nullptr;
-  }
-  if (args[0] == Py_None) {
-    PyErr_Format(PyExc_TypeError, "%s must not be None", first);
+                    const Signature& signature, bool relative) {
+  Call call;
+  if (!ReadCall(signature, args, count, names, &call)) return nullptr;
+  if (call.when == Py_None) {
+    PyErr_Format(PyExc_TypeError, "%s must not be None", signature.names[0]);
     return nullptr;
   }
   const double value =
-      PyLong_CheckExact(args[0]) ? PyLong_AsDouble(args[0]) : PyFloat_AsDouble(args[0]);
+      PyLong_CheckExact(call.when) ? PyLong_AsDouble(call.when) : PyFloat_AsDouble(call.when);
   if (value == -1.0 && PyErr_Occurred() != nullptr) return nullptr;
   double base = 0;
   if (relative && !Get(self).TimerNow(Gil::FromPython(), &base)) return nullptr;
-  return ScheduleAt(self, base + value, args + 1, count - 1, context);
+  return ScheduleAt(self, base + value, call);
 }
 
 PyObject* CallLater(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  return CallTimer(self, args, count, names, "call_later", "delay", true);
+  return CallTimer(self, args, count, names, kCallLater, true);
 }
 
 PyObject* CallAt(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  return CallTimer(self, args, count, names, "call_at", "when", false);
+  return CallTimer(self, args, count, names, kCallAt, false);
 }
 
 PyObject* RaiseNoHandle(PyObject* object) {

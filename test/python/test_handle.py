@@ -35,6 +35,48 @@ class Mixin:
         self.run_once()
         self.assertEqual(sorted(seen), sorted(2 * [tuple(range(count)) for count in range(7)]))
 
+    def test_arguments_may_be_named(self) -> None:
+        seen: list[Any] = []
+        context = contextvars.copy_context()
+        context.run(variable.set, "named")
+
+        def note(*args: Any) -> None:
+            seen.append((variable.get(), *args))
+
+        loop = self.loop
+        loop.call_soon(callback=note)
+        loop.call_soon(context=context, callback=note)
+        loop.call_soon_threadsafe(callback=note, context=None)
+        now = loop.time()
+        later = [
+            loop.call_later(delay=1, callback=note),
+            loop.call_later(1, callback=note, context=context),
+            loop.call_at(when=now + 1, callback=note),
+            loop.call_at(context=context, callback=note, when=now + 1),
+        ]
+        for handle in later:
+            self.assertAlmostEqual(handle.when(), now + 1, delta=0.5)
+            handle._run()
+            handle.cancel()
+        self.run_once()
+        default, named = (None,), ("named",)
+        self.assertEqual(seen, [default, named, default, named, default, named, default])
+
+    def test_wrong_names_of_arguments(self) -> None:
+        loop: Any = self.loop
+        for call in (
+            lambda: loop.call_soon(print, callback=print),
+            lambda: loop.call_soon(context=None),
+            lambda: loop.call_soon_threadsafe(print, when=1),
+            lambda: loop.call_later(1, print, delay=1),
+            lambda: loop.call_later(delay=1),
+            lambda: loop.call_later(callback=print),
+            lambda: loop.call_at(1, print, 2, callback=print),
+            lambda: loop.call_at(delay=1, callback=print),
+        ):
+            with self.assertRaises(TypeError):
+                call()
+
     def test_the_fields_of_a_handle(self) -> None:
         for count in (0, 2, 5):
             for handle in (

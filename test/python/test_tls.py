@@ -72,7 +72,10 @@ class Mixin(Bounded):
             transport.write(memoryview(b"-view-"))
             transport.write(b"")
             transport.writelines([b"two", bytearray(b"lines")])
-            self.assertEqual(await peer.read(20), b"before-view-twolines")
+            transport.write(data=b"-by-")
+            transport.writelines(list_of_data=[b"na", b"me"])
+            transport.set_protocol(protocol=protocol)
+            self.assertEqual(await peer.read(28), b"before-view-twolines-by-name")
             transport.abort()
             await protocol.lost
             peer.sock.close()

@@ -120,6 +120,28 @@ class Mixin(Bounded):
 
         self.run_bounded(main())
 
+    def test_arguments_may_be_named(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol, peer = await pair(self.loop)
+            transport.write(data=b"one ")
+            transport.writelines(list_of_data=[b"two ", b"three"])
+            for wrong in ({}, {"lines": []}, {"data": b"", "list_of_data": []}):
+                for method in (transport.write, transport.writelines, transport.set_protocol):
+                    with self.assertRaises(TypeError):
+                        method(**wrong)
+            with self.assertRaises(TypeError):
+                transport.write(b"one", data=b"two")
+            successor = Recorder()
+            transport.set_protocol(protocol=successor)
+            self.assertIs(transport.get_protocol(), successor)
+            transport.close()
+            await successor.lost
+            self.assertFalse(protocol.lost.done())
+            self.assertEqual(peer.recv(100), b"one two three")
+            peer.close()
+
+        self.run_bounded(main())
+
     def test_a_dead_peer_loses_the_connection_and_writes_are_only_counted(self: Any) -> None:
         async def main() -> None:
             transport, protocol, peer = await pair(self.loop)
