@@ -122,6 +122,10 @@ bool IsHandle(PyObject* object) {
 
 bool IsTimerHandle(PyObject* object) { return Py_TYPE(object) == handles->timer.type; }
 
+bool IsAnyTimerHandle(PyObject* object) {
+  return handles->timer.base != nullptr && PyObject_TypeCheck(object, handles->timer.base) != 0;
+}
+
 bool IsCancelled(PyObject* handle) { return Slot(handle, handle_layout.cancelled) == Py_True; }
 
 void MarkUnscheduled(PyObject* timer_handle) { ExtraOf(timer_handle).scheduled = false; }

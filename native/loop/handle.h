@@ -35,6 +35,8 @@ void TrackFreshHandles(const interp::Gil& gil);
 
 // One that MakeTimerHandle made.
 [[nodiscard]] bool IsTimerHandle(_object* object);
+// Any asyncio.TimerHandle, also one that is not ours.
+[[nodiscard]] bool IsAnyTimerHandle(_object* object);
 [[nodiscard]] bool IsScheduled(_object* timer_handle);
 // It left the heap.
 void MarkUnscheduled(_object* timer_handle);

@@ -190,8 +190,8 @@ PyObject* RaiseNoHandle(PyObject* object) {
 }
 
 PyObject* TimerHandleCancelled(PyObject* self, PyObject* handle) {
-  if (!IsTimerHandle(handle)) return RaiseNoHandle(handle);
-  if (IsScheduled(handle)) Get(self).TimerCancelled(handle);
+  if (!IsAnyTimerHandle(handle)) return RaiseNoHandle(handle);
+  if (IsTimerHandle(handle) && IsScheduled(handle)) Get(self).TimerCancelled(handle);
   Py_RETURN_NONE;
 }
 

@@ -119,6 +119,15 @@ class Mixin:
         self.run_once()
         self.assertIsInstance(seen[0], Value)
 
+    def test_a_timer_made_by_hand_may_be_cancelled(self) -> None:
+        seen: list[int] = []
+        handle = asyncio.TimerHandle(self.loop.time(), seen.append, (1,), self.loop)
+        handle.cancel()
+        self.assertTrue(handle.cancelled())
+        self.loop.call_later(0, seen.append, 2)
+        self.run_once()
+        self.assertEqual(seen, [2])
+
     def test_timers_compare_by_their_time(self) -> None:
         now = self.loop.time()
         early, late = self.loop.call_at(now + 5, print), self.loop.call_at(now + 6, print)
