@@ -10,6 +10,7 @@
 #include "interp/ref.h"
 #include "io/address.h"
 #include "io/stream.h"
+#include "io/transport.h"
 #include "loop/loop.h"
 
 namespace coloop::io {
@@ -65,15 +66,7 @@ PyObject* GetSize(PyObject* self, void*) {
 template <FieldOf<std::size_t> Field>
 int SetSize(PyObject* self, PyObject* value, void*) {
   Stream* stream = GetStream(self);
-  if (stream == nullptr) return -1;
-  if (value == nullptr) {
-    PyErr_SetString(PyExc_AttributeError, "a water mark cannot be deleted");
-    return -1;
-  }
-  const std::size_t size = PyLong_AsSize_t(value);
-  if (PyErr_Occurred() != nullptr) return -1;
-  stream->*Field = size;
-  return 0;
+  return stream != nullptr && ReadWaterMark(value, &(stream->*Field)) ? 0 : -1;
 }
 
 PyObject* GetLoop(PyObject* self, void*) {

@@ -227,11 +227,7 @@ PyObject* GetSize(PyObject* self, void*) {
 
 template <std::size_t Tls::* Field>
 int SetSize(PyObject* self, PyObject* value, void*) {
-  if (Deletes(value)) return -1;
-  const std::size_t size = PyLong_AsSize_t(value);
-  if (PyErr_Occurred() != nullptr) return -1;
-  Get(self).*Field = size;
-  return 0;
+  return ReadWaterMark(value, &(Get(self).*Field)) ? 0 : -1;
 }
 
 PyObject* GetState(PyObject* self, void*) {

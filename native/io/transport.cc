@@ -2,6 +2,8 @@
 
 #include <Python.h>
 
+#include <cstddef>
+#include <limits>
 #include <utility>
 
 #include "interp/error.h"
@@ -14,6 +16,31 @@ namespace coloop::io {
 
 using interp::Gil;
 using interp::Owned;
+
+bool ReadWaterMark(PyObject* value, std::size_t* mark) {
+  constexpr long long kMost = std::numeric_limits<long long>::max();
+  if (value == nullptr) {
+    PyErr_SetString(PyExc_AttributeError, "a water mark cannot be deleted");
+    return false;
+  }
+  int overflow = 0;
+  long long size = 0;
+  if (PyLong_Check(value)) {
+    size = PyLong_AsLongLongAndOverflow(value, &overflow);
+  } else {
+    const double number = PyFloat_AsDouble(value);
+    const bool fits = number < static_cast<double>(kMost);
+    size = number >= 0 && fits ? static_cast<long long>(number) : -1;
+    overflow = number >= 0 && !fits ? 1 : 0;
+  }
+  if (PyErr_Occurred() != nullptr) return false;
+  if (overflow <= 0 && size < 0) {
+    PyErr_SetString(PyExc_ValueError, "a water mark must not be negative");
+    return false;
+  }
+  *mark = static_cast<std::size_t>(overflow > 0 ? kMost : size);
+  return true;
+}
 
 bool Leaves() {
   return PyErr_ExceptionMatches(PyExc_SystemExit) != 0 ||

@@ -30,6 +30,10 @@ inline constexpr interp::Signature kSetProtocol{"set_protocol", 1, {"protocol", 
 
 [[nodiscard]] inline bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
+// A limit of set_write_buffer_limits(), which may be any number: what is larger than every buffer
+// says no more than that. False with an exception set.
+[[nodiscard]] bool ReadWaterMark(_object* value, std::size_t* mark);
+
 // Whether the exception that is set is one that leaves the loop.
 [[nodiscard]] bool Leaves();
 

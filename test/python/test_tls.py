@@ -342,6 +342,8 @@ class Mixin(Bounded):
                 text = r"^high \(1\) must be >= low \(2\) must be >= 0$"
                 with self.assertRaisesRegex(ValueError, text):
                     call(high=1, low=2)
+                call(high=float("inf"), low=0)
+            self.assertGreaterEqual(transport.get_write_buffer_limits()[1], sys.maxsize)
             transport.set_read_buffer_limits(high=8000)
             self.assertEqual(transport.get_read_buffer_limits(), (2000, 8000))
             transport.abort()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 import threading
 import unittest
 from typing import Any
@@ -163,7 +164,19 @@ class Mixin(Bounded):
             self.assertEqual(transport.get_write_buffer_limits(), (2, 10))
             with self.assertRaises(ValueError):
                 transport.set_write_buffer_limits(high=1, low=2)
-            transport.close()
+            for odd in ("1", [1], 1j):
+                with self.assertRaises(TypeError):
+                    transport.set_write_buffer_limits(high=odd)
+            transport.set_write_buffer_limits(high=2.5, low=0.5)
+            low, high = transport.get_write_buffer_limits()
+            self.assertEqual((int(low), int(high)), (0, 2))
+            for endless in (float("inf"), 2**70, 10**400):
+                transport.set_write_buffer_limits(high=endless, low=0)
+                self.assertGreaterEqual(transport.get_write_buffer_limits()[1], sys.maxsize)
+                transport.write(bytes(1 << 20))
+                self.assertGreater(transport.get_write_buffer_size(), 0)
+            self.assertEqual(protocol.calls, ["made"])
+            transport.abort()
             await protocol.lost
             peer.close()
 
