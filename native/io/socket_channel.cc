@@ -345,7 +345,7 @@ SocketChannel* ChannelOf(PyObject* loop_object, loop::Loop& loop, PyObject* sock
   const loop::Channel* other = loop.FindChannel(fd);
   if (other != nullptr && Py_TYPE(other->object()) != state->type) {
     // A transport's: asyncio's error, unless it is closing.
-    const Owned checked(PyObject_CallMethod(loop_object, "_ensure_fd_no_transport", "O", socket));
+    const Owned checked(PyObject_CallMethod(loop_object, "_ensure_fd_no_transport", "i", fd));
     if (!checked) return nullptr;
   }
   const Owned self(state->type->tp_alloc(state->type, 0));

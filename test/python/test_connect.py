@@ -148,7 +148,8 @@ class Mixin(Bounded):
                 await asyncio.sleep(0)
                 task.cancel()
             taken: Any = transport.get_extra_info("socket")._sock
-            with self.assertRaisesRegex(RuntimeError, "is used by transport"):
+            taken_by = f"^File descriptor {fd} is used by transport"
+            with self.assertRaisesRegex(RuntimeError, taken_by):
                 await self.loop.sock_recv(taken, 1)
             transport.close()
             await protocol.lost
