@@ -16,6 +16,7 @@ class Descriptor {
   // nothing is known. GIL held.
   void FollowSocket(const interp::Gil& gil, _object* socket);
   void Forget() { field_ = nullptr; }
+  [[nodiscard]] bool follows() const { return field_ != nullptr; }
 
   // -1 when the socket object has none any more.
   [[nodiscard]] int live() const { return field_ != nullptr ? *field_ : number_; }

@@ -15,6 +15,7 @@
 #include "interp/gil.h"
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
+#include "io/descriptor.h"
 #include "io/names.h"
 #include "io/socket_operation.h"
 #include "io/transport.h"
@@ -55,14 +56,19 @@ void RaiseBadDescriptor() {
 class SocketChannel final : public loop::Channel {
  public:
   SocketChannel(PyObject* self, PyObject* loop_object, loop::Loop& native, int descriptor)
-      : Channel(self), loop_object_(Owned::NewRef(loop_object)), loop_(native), fd_(descriptor) {}
+      : Channel(self),
+        loop_object_(Owned::NewRef(loop_object)),
+        loop_(native),
+        descriptor_(descriptor),
+        fd_(descriptor) {}
 
   [[nodiscard]] Kind kind() const override { return Kind::kSocket; }
   [[nodiscard]] bool passive() const override { return true; }
   [[nodiscard]] bool IsOf(const PyObject* socket) const { return Socket().get() == socket; }
   [[nodiscard]] bool Serves(const loop::Loop& loop) const { return &loop == &loop_ && fd_ >= 0; }
-  [[nodiscard]] bool Attach(PyObject* weak) {
+  [[nodiscard]] bool Attach(const Gil& gil, PyObject* socket, PyObject* weak) {
     weak_ = Owned(weak);
+    descriptor_.FollowSocket(gil, socket);
     int type = 0;
     socklen_t length = sizeof(type);
     streams_ = getsockopt(fd_, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
@@ -164,6 +170,7 @@ class SocketChannel final : public loop::Channel {
   // Closed or detached, it leaves its number to others.
   [[nodiscard]] bool HasDescriptor() const {
     const Owned socket = Socket();
+    if (socket && descriptor_.follows()) return descriptor_.live() == fd_;
     int fd = -1;
     if (socket && !ReadFileno(socket.get(), &fd)) PyErr_Clear();
     return fd == fd_;
@@ -259,7 +266,8 @@ class SocketChannel final : public loop::Channel {
 
   Owned loop_object_;
   loop::Loop& loop_;
-  Owned weak_;  // of the socket object, while the loop has this
+  Owned weak_;             // of the socket object, while the loop has this
+  Descriptor descriptor_;  // read only while the socket object lives
   int fd_;
   bool readable_ = true;  // as far as is known
   bool writable_ = true;
@@ -340,7 +348,8 @@ SocketChannel* FindLeft(const loop::Loop& loop, PyObject* socket) {
 }
 
 // The channel of `socket` on this loop, made and attached if need be. Null with an exception set.
-SocketChannel* ChannelOf(PyObject* loop_object, loop::Loop& loop, PyObject* socket, int fd) {
+SocketChannel* ChannelOf(const Gil& gil, PyObject* loop_object, loop::Loop& loop, PyObject* socket,
+                         int fd) {
   if (SocketChannel* existing = FindOf(loop, socket, fd); existing != nullptr) return existing;
   const loop::Channel* other = loop.FindChannel(fd);
   if (other != nullptr && Py_TYPE(other->object()) != state->type) {
@@ -354,7 +363,7 @@ SocketChannel* ChannelOf(PyObject* loop_object, loop::Loop& loop, PyObject* sock
   reinterpret_cast<ChannelObject*>(self.get())->channel = channel;
   const Owned gone(PyObject_GetAttrString(self.get(), "_socket_gone"));
   PyObject* weak = gone ? PyWeakref_NewRef(socket, gone.get()) : nullptr;
-  return weak != nullptr && channel->Attach(weak) ? channel : nullptr;
+  return weak != nullptr && channel->Attach(gil, socket, weak) ? channel : nullptr;
 }
 
 // The loop and the descriptor of a call's socket. False with an exception set.
@@ -386,7 +395,7 @@ PyObject* Perform(const Gil& gil, PyObject* loop_object, PyObject* socket,
     if (state == Operation::State::kDone) return operation->TakeResult().release();
     if (state == Operation::State::kFailed) return nullptr;
   }
-  SocketChannel* channel = ChannelOf(loop_object, *loop, socket, fd);
+  SocketChannel* channel = ChannelOf(gil, loop_object, *loop, socket, fd);
   if (channel == nullptr) return nullptr;
   const Owned held = Owned::NewRef(channel->object());
   return channel->Call(gil, std::move(operation), writes).release();
