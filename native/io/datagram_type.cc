@@ -6,16 +6,20 @@
 #include <cstddef>
 #include <utility>
 
+#include "interp/arguments.h"
 #include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/method.h"
 #include "interp/ref.h"
 #include "io/datagram.h"
+#include "io/transport.h"
 #include "loop/loop.h"
 
 namespace coloop::io {
 
+using interp::AsMethod;
 using interp::Gil;
+using interp::Named;
 using interp::Owned;
 
 namespace {
@@ -189,7 +193,8 @@ PyMethodDef methods[] = {
     {"is_reading", IsReading, METH_NOARGS, nullptr},
     {"pause_reading", Call<&Datagram::PauseReading>, METH_NOARGS, nullptr},
     {"resume_reading", Call<&Datagram::ResumeReading>, METH_NOARGS, nullptr},
-    {"set_protocol", SetProtocol, METH_O, nullptr},
+    {"set_protocol", AsMethod(Named<SetProtocol, kSetProtocol>), METH_FASTCALL | METH_KEYWORDS,
+     nullptr},
     {"get_protocol", GetProtocol, METH_NOARGS, nullptr},
     {"get_write_buffer_size", GetWriteBufferSize, METH_NOARGS, nullptr},
     {"_maybe_pause_protocol", Call<&Datagram::MaybePause>, METH_NOARGS, nullptr},
@@ -222,15 +227,7 @@ PyObject* GetSize(PyObject* self, void*) {
 template <std::size_t Datagram::* Field>
 int SetSize(PyObject* self, PyObject* value, void*) {
   Datagram* datagram = Get(self);
-  if (datagram == nullptr) return -1;
-  if (value == nullptr) {
-    PyErr_SetString(PyExc_AttributeError, "a water mark cannot be deleted");
-    return -1;
-  }
-  const std::size_t size = PyLong_AsSize_t(value);
-  if (PyErr_Occurred() != nullptr) return -1;
-  datagram->*Field = size;
-  return 0;
+  return datagram != nullptr && ReadWaterMark(value, &(datagram->*Field)) ? 0 : -1;
 }
 
 PyObject* GetLoop(PyObject* self, void*) {

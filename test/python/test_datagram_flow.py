@@ -300,6 +300,18 @@ class Mixin(Endpoints):
 
         self.run_bounded(main())
 
+    def test_names_of_arguments_and_odd_limits(self: Any) -> None:
+        async def main() -> None:
+            transport, protocol = await self.endpoint()
+            transport.set_protocol(protocol=protocol)
+            with self.assertRaises(TypeError):
+                transport.set_protocol(other=protocol)
+            transport.set_write_buffer_limits(high=2**70, low=0.5)
+            self.assertGreaterEqual(transport.get_write_buffer_limits()[1], 2**60)
+            await closed(transport, protocol)
+
+        self.run_bounded(main())
+
     def test_debug_mode_logs(self: Any) -> None:
         self.loop.set_debug(True)
 
