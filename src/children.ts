@@ -6,6 +6,7 @@ import { type SpawnOptions, type StdioOptions, spawn } from "node:child_process"
 import { accessSync, constants as fileConstants, statSync } from "node:fs";
 import { constants } from "node:os";
 import { binding } from "./binding.js";
+import { Thrown } from "./encode.js";
 import { type PythonLibrary, python } from "./library.js";
 import { type Plan, planOf, type SubprocessPolicy, type SubprocessRequest } from "./subprocess.js";
 
@@ -49,15 +50,25 @@ function tell(answer: (library: PythonLibrary) => void): void {
   }
 }
 
+/** Python gets the exception of the sandbox, whatever the error is. */
+function refuse(number: number, why: string, error?: Thrown): void {
+  tell((library) => {
+    try {
+      library.refusedChild(number, why, error ?? null);
+    } catch (failure) {
+      // What cannot cross is the cause.
+      library.refusedChild(number, why, new Thrown(failure));
+    }
+  });
+}
+
 function tellFailure(number: number, plan: Plan, error: unknown): void {
   // Node.js takes no program without a name; the kernel is given a folder of PATH then.
   const code = plan.file === "" ? constants.errno.EACCES : numberOf(error);
   const ofFolder = errorOfFolder(plan.cwd);
-  tell((library) => {
-    if (ofFolder !== 0) library.failedChild(number, ofFolder, true);
-    else if (code !== 0) library.failedChild(number, code, false);
-    else library.refusedChild(number, "it could not be started", error);
-  });
+  if (ofFolder !== 0) tell((library) => library.failedChild(number, ofFolder, true));
+  else if (code !== 0) tell((library) => library.failedChild(number, code, false));
+  else refuse(number, "it could not be started", new Thrown(error));
 }
 
 function start(number: number, plan: Plan, streams: StdioOptions): void {
@@ -93,11 +104,11 @@ async function run(
   try {
     plan = planOf(await decide(freeze(request)), request);
   } catch (error) {
-    tell((library) => library.refusedChild(number, "it failed", error));
+    refuse(number, "it failed", new Thrown(error));
     return;
   }
   if (typeof plan !== "string") start(number, plan, streams);
-  else tell((library) => library.refusedChild(number, plan as string, null));
+  else refuse(number, plan);
 }
 
 /** Python asks this function from now on; without one it asks nobody. */

@@ -154,8 +154,9 @@ def _nothing() -> None:
 
 def _refusal(why: str, cause: BaseException | None = None) -> BaseException:
     """The exception of the sandbox; without a reason, with the text it has by default."""
+    text = why.encode("utf-8", "backslashreplace").replace(b"\0", rb"\x00").decode()
     try:
-        _coloop._refuse_child(why)
+        _coloop._refuse_child(text)
     except RuntimeError as refusal:
         refusal.__cause__ = cause
         return refusal
@@ -285,10 +286,11 @@ def failed(number: int, code: int, in_cwd: bool) -> None:
 
 
 def refused(number: int, reason: str, error: Any) -> None:
+    cause = None if error is None else thrown(error)
+    refusal = _refusal(f"{_DENIED}{': ' if reason else '.'}{reason}", cause)
     start = _starts.pop(number, None)
     if start is not None:
-        cause = None if error is None else thrown(error)
-        start.settle(_refusal(f"{_DENIED}{': ' if reason else '.'}{reason}", cause))
+        start.settle(refusal)
 
 
 def _orphan() -> None:

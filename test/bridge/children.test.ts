@@ -5,7 +5,12 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { beforeEach, describe, expect, test } from "vitest";
-import { Python, type SubprocessDecision, type SubprocessRequest } from "../../src/index.js";
+import {
+  type PyProxy,
+  Python,
+  type SubprocessDecision,
+  type SubprocessRequest,
+} from "../../src/index.js";
 import { checkLeaks, startPython } from "../helpers/python.js";
 
 type Decide = (request: SubprocessRequest) => SubprocessDecision | Promise<SubprocessDecision>;
@@ -28,6 +33,27 @@ beforeEach(() => {
   decide = () => true;
   requests = [];
 });
+
+const fail = () => {
+  throw new Error("angry");
+};
+const angry = { enumerable: true, get: fail };
+
+function revoked(): unknown {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
+
+function nested(depth: number): unknown {
+  return depth === 0 ? 0 : [nested(depth - 1)];
+}
+
+function disposed(): unknown {
+  const proxy = py.evalSync<PyProxy>("children_guide.Mute()");
+  proxy.$dispose();
+  return proxy;
+}
 
 const refused = "subprocess.Popen is blocked in Node.js host context. ";
 
@@ -218,6 +244,44 @@ describe("the answer", () => {
     const error = { type: "RuntimeError", cause: expect.stringContaining(cause) };
     expect(await guide.failing(["true"])).toMatchObject(error);
     expect(await guide.failing_in_thread(["true"])).toMatchObject(error);
+  });
+
+  test.each<[string, () => unknown, string]>([
+    ["nothing at all", () => undefined, "undefined"],
+    ["a symbol", () => Symbol("odd"), "Symbol(odd)"],
+    ["an object whose getter throws", () => Object.defineProperty({}, "a", angry), ""],
+    ["a proxy whose traps throw", () => new Proxy({}, { get: fail, getPrototypeOf: fail }), ""],
+    ["a revoked proxy", revoked, ""],
+    ["a deep array", () => nested(2000), ""],
+    ["an object of Python's without a text", () => py.evalSync("children_guide.Mute()"), "mute"],
+    ["a disposed proxy", disposed, "disposed"],
+  ])("throws %s: that is the cause", async (_, make, cause) => {
+    py.execSync("import children_guide");
+    decide = () => {
+      throw make();
+    };
+    const error = { type: "RuntimeError", cause: expect.stringContaining(cause) };
+    expect(await guide.failing(["true"])).toMatchObject(error);
+    expect(await guide.failing_in_thread(["true"])).toMatchObject(error);
+  });
+
+  test.each<[string, string, string]>([
+    ["half a character", "no \ud800", "no \\ud800"],
+    ["a NUL", "no\0", "no\\x00"],
+  ])("%s in a reason is shown", async (_, reason, text) => {
+    for (const answer of [reason, { reason }]) {
+      decide = () => answer;
+      expect(await guide.failing(["true"])).toMatchObject({
+        text: `${refused}The sandbox's subprocess function denies it: ${text}`,
+      });
+    }
+  });
+
+  test("is read once", async () => {
+    const values = [["echo", "first"], [1]];
+    decide = () =>
+      Object.defineProperty({}, "argv", { enumerable: true, get: () => values.shift() });
+    expect(await guide.run("true")).toEqual(["first\n", "", 0]);
   });
 
   test.each<[string, Decide, string]>([
