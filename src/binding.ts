@@ -20,6 +20,8 @@ export interface NativeStartOptions {
   /** In a Worker: an interpreter of its own. */
   readonly ownInterpreter: boolean;
   readonly threadId: number;
+  /** The threads that this one descends from, as far as Python is started there. */
+  readonly threadsAbove: readonly number[];
   readonly allow: readonly string[];
   readonly deny: readonly string[];
   /** Lines of native/sandbox/rules.h. */
@@ -54,8 +56,10 @@ export interface Binding {
   close(): void;
   /** Python's exit sequence; `grace` in milliseconds. */
   exit(grace: number, code: number): void;
-  /** Interrupts Python on the thread of a Worker. */
+  /** Interrupts Python on the thread of a Worker, and on those of its own Workers. */
   interrupt(threadId: number): void;
+  /** A Worker ends: interrupts Python on the threads of its own Workers until they have ended. */
+  endDescendants(threadId: number): void;
   /** Reports or interrupts Python that blocks the main thread; a limit of 0 ends that. */
   watchdog(limit: number, interrupt: boolean): void;
   /** When the signal comes, Python that runs is interrupted after `delay` ms; again and again with `insist`. */

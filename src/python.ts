@@ -2,13 +2,14 @@
 
 import { EventEmitter } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
-import { isMainThread, threadId, Worker } from "node:worker_threads";
+import { isMainThread, threadId } from "node:worker_threads";
 import { type Binding, binding, loadBinding, packageFolder, useBinding } from "./binding.js";
 import { apart, type Blocked, callers, type WatchdogOptions, warnOf } from "./blocked.js";
 import type { CallOptions, RunOptions } from "./call.js";
 import { connectChildren } from "./children.js";
 import { type CloseOptions, HostContext, type Locals, type PythonContext } from "./context.js";
 import type { Interpreter } from "./discover.js";
+import { threadsAbove, watchEnds } from "./ends.js";
 import { ColoopError, makeError, makeOwnError } from "./errors.js";
 import { encodeThrown, openScope, perform, release, setMissing } from "./hosts.js";
 import { checkOwnInterpreter, chooseInterpreter } from "./interpreter.js";
@@ -140,32 +141,10 @@ function setUpFor(native: Binding): void {
   native.setup(helpers);
   if (setUp) return;
   setUp = true;
-  // Threads that wait for JavaScript are work that the loop does not know of.
-  process.on("beforeExit", () => native.serve());
-  if (isMainThread) {
-    process.on("exit", (code) => {
-      native.exit(exitGrace, code);
-      deliverReports(native);
-    });
-  }
-  interruptTerminated(native);
-}
-
-const interruptEvery = 50;
-
-/** `worker.terminate()` waits until Python returns in the Worker, so that makes Python return. */
-function interruptTerminated(native: Binding): void {
-  const { terminate } = Worker.prototype;
-  Worker.prototype.terminate = async function (this: Worker): Promise<number> {
-    const { threadId: id } = this;
-    const ended = terminate.call(this);
-    const timer = setInterval(() => native.interrupt(id), interruptEvery);
-    try {
-      return await ended;
-    } finally {
-      clearInterval(timer);
-    }
-  };
+  watchEnds(native, (code) => {
+    native.exit(exitGrace, code);
+    deliverReports(native);
+  });
 }
 
 function startOptionsKey(policy: SandboxPolicy, interpreter: Interpreter, own: boolean): string {
@@ -244,6 +223,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
         mainThread: isMainThread,
         ownInterpreter: own,
         threadId,
+        threadsAbove: threadsAbove(),
         ...policy,
       }) as PyProxy;
       if (options.signals === "host" && isMainThread) native.routeSignals();

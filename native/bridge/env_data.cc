@@ -12,6 +12,9 @@
 #include "bridge/helpers.h"
 #include "bridge/js_host.h"
 #include "bridge/node_host.h"
+// For the destructor.
+// NOLINTNEXTLINE(misc-include-cleaner)
+#include "bridge/worker_threads.h"
 
 namespace coloop::bridge {
 

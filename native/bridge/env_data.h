@@ -30,6 +30,7 @@ class Loop;
 
 namespace coloop::bridge {
 
+class DescendantsEnd;
 class JsHost;
 class NodeHost;
 
@@ -83,6 +84,8 @@ class EnvData {
   bool ending = false;           // the cleanup hook waits for them
   bool abandoned = false;        // past the exit sequence: what Python knows of it is left as it is
   int thread_number = 0;         // JavaScript's threadId
+  std::vector<int> threads_above;
+  std::unique_ptr<DescendantsEnd> descendants_end;  // from the `exit` event on
 };
 
 [[nodiscard]] EnvData* DataOf(napi_env__* env);

@@ -5,10 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +22,7 @@
 #include "bridge/node_host.h"
 #include "bridge/signals.h"
 #include "bridge/throw.h"
+#include "bridge/worker_threads.h"
 #include "convert/python_sink.h"
 #include "convert/python_source.h"
 #include "interp/error.h"
@@ -63,42 +62,26 @@ struct StartOptions {
   bool main_thread = false;
   bool own_interpreter = false;
   int thread_number = 0;
+  std::vector<int> threads_above;
 };
-
-// The threads of Workers in which Python is started, by JavaScript's threadId.
-class WorkerThreads {
- public:
-  void Add(int number, const interp::PythonThread& thread) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    threads_[number] = thread;
-  }
-  void Remove(int number) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    threads_.erase(number);
-  }
-  // Null if Python is not started there.
-  [[nodiscard]] std::optional<interp::PythonThread> Find(int number) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = threads_.find(number);
-    if (found == threads_.end()) return std::nullopt;
-    return found->second;
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<int, interp::PythonThread> threads_;
-};
-
-WorkerThreads& Workers() {
-  static auto* workers = new WorkerThreads;
-  return *workers;
-}
 
 // Null when the Worker is being terminated; what is read from that is empty.
 napi_value Property(napi_env env, napi_value object, const char* name) {
   napi_value value = nullptr;
   napi_get_named_property(env, object, name, &value);
   return value;
+}
+
+std::vector<int> Numbers(napi_env env, napi_value array) {
+  std::uint32_t length = 0;
+  napi_get_array_length(env, array, &length);
+  std::vector<int> numbers(length, 0);
+  for (std::uint32_t i = 0; i < length; ++i) {
+    napi_value element = nullptr;
+    napi_get_element(env, array, i, &element);
+    napi_get_value_int32(env, element, &numbers[i]);
+  }
+  return numbers;
 }
 
 StartOptions ReadOptions(napi_env env, napi_value object) {
@@ -109,6 +92,7 @@ StartOptions ReadOptions(napi_env env, napi_value object) {
   napi_get_value_bool(env, Property(env, object, "mainThread"), &options.main_thread);
   napi_get_value_bool(env, Property(env, object, "ownInterpreter"), &options.own_interpreter);
   napi_get_value_int32(env, Property(env, object, "threadId"), &options.thread_number);
+  options.threads_above = Numbers(env, Property(env, object, "threadsAbove"));
   options.sandbox.allow = Texts(env, Property(env, object, "allow"));
   options.sandbox.deny = Texts(env, Property(env, object, "deny"));
   options.sandbox.rules = Texts(env, Property(env, object, "rules"));
@@ -179,7 +163,7 @@ void OnUvOwnerClosed(void* argument) {
 void CloseEnvironment(EnvData& data, const interp::Gil& gil, bool javascript_lives) {
   data.js_host->Refuse("Python was closed in this JavaScript environment");
   loop::SetThreadService(nullptr);
-  Workers().Remove(data.thread_number);
+  RemoveWorkerThread(data.thread_number);
   if (data.main_thread) SetMainHost(nullptr);
   if (data.main_thread) interp::StopWatchdog(gil);
   interp::RemoveLane(gil, data.lane);
@@ -210,6 +194,7 @@ void Abandon(EnvData& data) {
 // Worker: always runs. Main thread: only when the process ends by itself, after `exit`.
 void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
   auto* data = static_cast<EnvData*>(argument);
+  data->descendants_end.reset();
   {
     const interp::GilAcquire acquire;
     if (!acquire.ok()) {
@@ -288,7 +273,8 @@ Result<void> OpenEnvironment(EnvData& data, const interp::Gil& gil) {
   data.loop = loop::Loop::From(gil, data.loop_object.get());
   loop::SetThreadService(data.node_host.get());
   if (!data.main_thread) {
-    Workers().Add(data.thread_number, {&interp::CurrentInterpreter(), interp::ThreadIdent(gil)});
+    AddWorkerThread(data.thread_number, {&interp::CurrentInterpreter(), interp::ThreadIdent(gil)},
+                    data.threads_above);
   }
   if (data.lane == nullptr) {
     data.lane = std::make_shared<interp::Lane>(gil, data.main_thread, data.thread_number);
@@ -352,6 +338,7 @@ napi_value Start(napi_env env, napi_callback_info info) {
   const StartOptions options = ReadOptions(env, object);
   data.main_thread = options.main_thread;
   data.thread_number = options.thread_number;
+  data.threads_above = options.threads_above;
   if (loop::CurrentThreadService() != nullptr) return Throw(data, StartedByAnotherCopy());
   const Result<void> process = StartProcess(options);
   if (!process.ok()) return Throw(data, process.error());
@@ -413,18 +400,28 @@ napi_value Exit(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// interrupt(threadId): Python on that Worker's thread is interrupted, if it has started there.
+// interrupt(threadId): Python on that Worker's thread, and on those of its own Workers.
 napi_value Interrupt(napi_env env, napi_callback_info info) {
   std::size_t count = 1;
   napi_value argument = nullptr;
   napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
   std::int32_t number = 0;
   napi_get_value_int32(env, argument, &number);
-  const std::optional<interp::PythonThread> thread = Workers().Find(number);
-  if (!thread) return nullptr;
-  // It leaves the list with its GIL held, before it ends.
-  const auto is_there = [number] { return Workers().Find(number).has_value(); };
-  interp::InterruptThread(*thread, is_there, loop::InterruptOwnedLoops);
+  InterruptWorkerThreads(number);
+  return nullptr;
+}
+
+// endDescendants(threadId): a Worker's `exit` event.
+napi_value EndDescendants(napi_env env, napi_callback_info info) {
+  std::size_t count = 1;
+  napi_value argument = nullptr;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  std::int32_t number = 0;
+  napi_get_value_int32(env, argument, &number);
+  EnvData& data = *DataOf(env);
+  if (data.descendants_end == nullptr) {
+    data.descendants_end = std::make_unique<DescendantsEnd>(number);
+  }
   return nullptr;
 }
 
@@ -449,10 +446,15 @@ bool AddLifecycle(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      {"setup", Setup},  {"start", Start},
-      {"loop", GetLoop}, {"close", Close},
-      {"exit", Exit},    {"interrupt", Interrupt},
-      {"serve", Serve},  {"runtimeVersion", RuntimeVersion},
+      {"setup", Setup},
+      {"start", Start},
+      {"loop", GetLoop},
+      {"close", Close},
+      {"exit", Exit},
+      {"interrupt", Interrupt},
+      {"serve", Serve},
+      {"runtimeVersion", RuntimeVersion},
+      {"endDescendants", EndDescendants},
   };
   for (const auto& [name, function] : functions) {
     napi_value value = nullptr;
