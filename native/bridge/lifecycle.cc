@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -210,20 +211,36 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
   OnUvOwnerClosed(data);
 }
 
-struct Attachment {
-  bool is_new = false;   // in an interpreter that has just been made
-  bool entered = false;  // by this start, in an interpreter of its own
-};
+// Code that another Worker has left in an interpreter may run for the next one, so it keeps its
+// policy, and only a Worker with the same one gets it.
+Result<bool> EnterWithPolicy(const interp::InterpreterConfig& config,
+                             const sandbox::Options& policy) {
+  std::vector<interp::InterpreterHead*> others;
+  Result<bool> entered = interp::EnterOwnInterpreter(config);
+  while (entered.ok() && !entered.value() && !sandbox::IsOwn(policy)) {
+    others.push_back(&interp::CurrentInterpreter());
+    interp::DetachThread();
+    entered = interp::EnterOwnInterpreter(config);
+  }
+  for (interp::InterpreterHead* other : others) {
+    // This thread has an interpreter, and leaving one ends it if the process exits meanwhile.
+    std::thread([other] {
+      interp::AttachThread(*other);
+      interp::LeaveInterpreter();
+    }).join();
+  }
+  return entered;
+}
 
-// The Worker's thread gets Python.
-Result<Attachment> AttachWorker(const StartOptions& options) {
+// The Worker's thread gets Python; true if in an interpreter that has just been made.
+Result<bool> AttachWorker(const StartOptions& options) {
   if (IsAttached()) {
     if (interp::HasOwnInterpreter() == options.own_interpreter) {
-      if (!options.own_interpreter) return Attachment{};
+      if (!options.own_interpreter) return false;
       const interp::GilAcquire acquire;
       Result<void> same = sandbox::CheckSameOwn(options.sandbox);
       if (!same.ok()) return same.error();
-      return Attachment{};
+      return false;
     }
     return base::Error{"ERR_COLOOP_OTHER_INTERPRETER",
                        std::string("this Worker's interpreter is ") +
@@ -232,21 +249,16 @@ Result<Attachment> AttachWorker(const StartOptions& options) {
   }
   if (!options.own_interpreter) {
     interp::AttachThread(interp::MainInterpreter());
-    return Attachment{};
+    return false;
   }
   interp::InterpreterConfig config = options.interpreter;
   config.before_user_code = sandbox::StartScope::Begin;
-  Result<bool> entered = interp::EnterOwnInterpreter(config);
-  if (!entered.ok()) return entered.error();
-  {
-    const interp::GilAcquire acquire;
-    if (acquire.ok()) sandbox::SetOwn({});  // the Worker's before
-  }
-  if (entered.value()) {
+  Result<bool> entered = EnterWithPolicy(config, options.sandbox);
+  if (entered.ok() && entered.value()) {
     Result<void> prepared = PrepareConversion();
     if (!prepared.ok()) return prepared.error();
   }
-  return Attachment{entered.value(), true};
+  return entered;
 }
 
 Result<void> OpenEnvironment(EnvData& data, const interp::Gil& gil) {
@@ -347,10 +359,9 @@ napi_value Start(napi_env env, napi_callback_info info) {
   if (!own.ok()) return Throw(data, own.error());
   const sandbox::StartScope scope;
   data.attaches = true;
-  Result<Attachment> attached =
-      data.main_thread ? Result<Attachment>(Attachment{}) : AttachWorker(options);
+  Result<bool> attached = data.main_thread ? Result<bool>(false) : AttachWorker(options);
   if (!attached.ok()) return Throw(data, attached.error());
-  const auto [is_new, entered] = attached.value();
+  const bool is_new = attached.value();
   const Result<void> environment = StartEnvironment(data);
   if (!environment.ok()) return Throw(data, environment.error());
   Entry entry(data);
@@ -358,7 +369,7 @@ napi_value Start(napi_env env, napi_callback_info info) {
   if (is_new && !interp::NoteStarted(entry.gil())) return entry.Fail();
   const Owned bridge = interp::Import(entry.gil(), "_erlang_impl._bridge");
   sandbox::Seal(entry.gil());
-  if (entered) sandbox::SetOwn(std::move(own.value()));
+  if (is_new) sandbox::SetOwn(std::move(own.value()));
   napi_value proxy = bridge ? entry.exporter().Proxy(bridge.get()) : nullptr;
   return proxy != nullptr ? proxy : entry.Fail();
 }

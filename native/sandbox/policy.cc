@@ -319,8 +319,10 @@ void SetOwn(OwnChoice choice) {
   if (any) some_have_own.store(true);
 }
 
+bool IsOwn(const Options& options) { return Same(options, own->options); }
+
 base::Result<void> CheckSameOwn(const Options& options) {
-  if (Same(options, Options{}) || Same(options, own->options)) return {};
+  if (Same(options, Options{}) || IsOwn(options)) return {};
   return base::Error{"ERR_COLOOP_POLICY",
                      "the sandbox of this Worker's interpreter was set by its first start: start "
                      "Python again with the same sandbox options or with none"};

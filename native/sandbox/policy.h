@@ -60,9 +60,10 @@ struct OwnChoice {
 };
 // The options may only deny.
 [[nodiscard]] base::Result<OwnChoice> ParseOwn(const Options& options);
-// For the calling thread's interpreter, in place of what the Worker before had: before user code,
-// while no other thread runs in the interpreter.
+// For the calling thread's interpreter, which is new: before user code.
 void SetOwn(OwnChoice choice);
+// Whether the options are those of SetOwn.
+[[nodiscard]] bool IsOwn(const Options& options);
 // An error unless the options are empty or those of SetOwn.
 [[nodiscard]] base::Result<void> CheckSameOwn(const Options& options);
 
