@@ -134,6 +134,7 @@ interface Running {
 }
 
 let running: Running | undefined;
+let closing: Promise<void> | undefined;
 let setUp = false;
 let exitGrace = defaultGrace;
 
@@ -175,7 +176,8 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
   }
 
   /**
-   * Starts Python in this environment, or returns the one that runs.
+   * Starts Python in this environment, or returns the one that runs; after a `close()` that goes on,
+   * when that is done.
    *
    * The first start of a process is on the main thread; a Worker can start its own afterwards, on
    * the same interpreter or in one of its own. An interpreter lives as long as the process.
@@ -198,6 +200,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     const interpreter = chooseInterpreter(options.python);
     const own = options.interpreter === "own";
     if (own) checkOwnInterpreter(interpreter);
+    while (closing !== undefined) await closing.catch(() => undefined);
     const key = startOptionsKey(policy, interpreter, own);
     if (running !== undefined) {
       if (running.key === key) {
@@ -435,8 +438,15 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     checkOptions(options, "close", { timeout: "milliseconds" });
     if (running?.handle !== this) return;
     running = undefined;
+    closing = this.#close(options.timeout ?? defaultCloseTimeout).finally(() => {
+      closing = undefined;
+    });
+    await closing;
+  }
+
+  async #close(timeout: number): Promise<void> {
     this.#signals.clear();
-    await python().cancelAll((options.timeout ?? defaultCloseTimeout) / 1000);
+    await python().cancelAll(timeout / 1000);
     if (isMainThread) python().disconnectChildren("Python was closed");
     connectLibrary(undefined);
     forgetNames();

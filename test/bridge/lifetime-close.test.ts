@@ -30,6 +30,15 @@ describe("after close()", () => {
     expect(error.code).toBe("ERR_COLOOP_CLOSED");
   });
 
+  test("a start waits for it", async () => {
+    const closed = py.close();
+    const [one, other] = await Promise.all([Python.start(), Python.start()]);
+    expect(one).not.toBe(py);
+    expect(other).toBe(one);
+    expect(one.evalSync("1 + 1")).toBe(2);
+    await closed;
+  });
+
   test("there are no metrics, and those of a new start begin anew", async () => {
     await py.eval("await a.sleep(0.001)", { a: py.import("asyncio") });
     expect(py.metrics().iterations).toBeGreaterThan(0);
