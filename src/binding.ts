@@ -20,6 +20,8 @@ export interface NativeStartOptions {
   /** In a Worker: an interpreter of its own. */
   readonly ownInterpreter: boolean;
   readonly threadId: number;
+  /** What `exit` gets, for an end that it is not called at. */
+  readonly exitGrace: number;
   /** The threads that this one descends from, as far as Python is started there. */
   readonly threadsAbove: readonly number[];
   readonly allow: readonly string[];

@@ -35,11 +35,29 @@ function interruptTerminated(native: Binding): void {
   };
 }
 
-/** Once in each environment; `exit` is Python's end, on the main thread. */
+/**
+ * Python ends at `exit`, after the listeners that were there before it, or when one of them throws. After an
+ * error that nobody catches, Node.js says nothing of what they throw, so Python ends before them.
+ */
+function watchExit(exit: (code: number) => void): void {
+  let exiting = false;
+  let first = false;
+  process.prependListener("exit", () => {
+    exiting = true;
+  });
+  process.on("exit", exit);
+  process.on("uncaughtExceptionMonitor", () => {
+    if (exiting) exit(1);
+    else if (!first) process.prependListener("exit", exit);
+    first = true;
+  });
+}
+
+/** Once in each environment; `exit`, which does nothing the second time, is Python's end on the main thread. */
 export function watchEnds(native: Binding, exit: (code: number) => void): void {
   // Threads that wait for JavaScript are work that the loop does not know of.
   process.on("beforeExit", () => native.serve());
-  if (isMainThread) process.on("exit", exit);
+  if (isMainThread) watchExit(exit);
   else process.prependListener("exit", () => native.endDescendants(threadId));
   setEnvironmentData(threadsKey, [...threadsAbove(), threadId]);
   interruptTerminated(native);

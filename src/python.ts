@@ -227,6 +227,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
         ownInterpreter: own,
         threadId,
         threadsAbove: threadsAbove(),
+        exitGrace,
         ...policy,
       }) as PyProxy;
       if (options.signals === "host" && isMainThread) native.routeSignals();

@@ -63,6 +63,7 @@ struct StartOptions {
   bool main_thread = false;
   bool own_interpreter = false;
   int thread_number = 0;
+  int exit_grace = 0;
   std::vector<int> threads_above;
 };
 
@@ -93,6 +94,7 @@ StartOptions ReadOptions(napi_env env, napi_value object) {
   napi_get_value_bool(env, Property(env, object, "mainThread"), &options.main_thread);
   napi_get_value_bool(env, Property(env, object, "ownInterpreter"), &options.own_interpreter);
   napi_get_value_int32(env, Property(env, object, "threadId"), &options.thread_number);
+  napi_get_value_int32(env, Property(env, object, "exitGrace"), &options.exit_grace);
   options.threads_above = Numbers(env, Property(env, object, "threadsAbove"));
   options.sandbox.allow = Texts(env, Property(env, object, "allow"));
   options.sandbox.deny = Texts(env, Property(env, object, "deny"));
@@ -192,10 +194,22 @@ void Abandon(EnvData& data) {
   data.node_host->Close(OnUvOwnerClosed, &data);
 }
 
+// Once; later calls do nothing.
+void EndProcess(EnvData& data, int grace, int code) {
+  if (data.started()) data.js_host->Refuse("JavaScript cannot be called: the process is exiting");
+  interp::LeftExits left(grace);
+  const bool others = interp::RunExitSequence(grace, code, sandbox::OrphanChildren);
+  left.Wait();
+  // Node waits for its Workers, and they for Python.
+  if (others) interp::EndDespite(grace, code);
+}
+
 // Worker: always runs. Main thread: only when the process ends by itself, after `exit`.
 void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
   auto* data = static_cast<EnvData*>(argument);
   data->descendants_end.reset();
+  // The program may have removed the listener of `exit`.
+  if (data->main_thread && data->attaches) EndProcess(*data, data->exit_grace, 0);
   {
     const interp::GilAcquire acquire;
     if (!acquire.ok()) {
@@ -351,6 +365,7 @@ napi_value Start(napi_env env, napi_callback_info info) {
   data.main_thread = options.main_thread;
   data.thread_number = options.thread_number;
   data.threads_above = options.threads_above;
+  data.exit_grace = options.exit_grace;
   if (loop::CurrentThreadService() != nullptr) return Throw(data, StartedByAnotherCopy());
   const Result<void> process = StartProcess(options);
   if (!process.ok()) return Throw(data, process.error());
@@ -402,12 +417,7 @@ napi_value Exit(napi_env env, napi_callback_info info) {
   std::int32_t code = 0;
   napi_get_value_int32(env, arguments[0], &grace);
   napi_get_value_int32(env, arguments[1], &code);
-  if (data.started()) data.js_host->Refuse("JavaScript cannot be called: the process is exiting");
-  interp::LeftExits left(grace);
-  const bool others = interp::RunExitSequence(grace, code, sandbox::OrphanChildren);
-  left.Wait();
-  // Node waits for its Workers, and they for Python.
-  if (others) interp::EndDespite(grace, code);
+  EndProcess(data, grace, code);
   return nullptr;
 }
 
