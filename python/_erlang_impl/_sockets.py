@@ -6,6 +6,7 @@ In debug mode, and for subclasses of `socket.socket`, they are asyncio's own, wi
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import os
 import socket
@@ -16,6 +17,7 @@ from typing import Any, cast
 import _coloop
 
 _unix_events: Any = asyncio.unix_events
+_like_asyncio: Any = functools.wraps(asyncio.SelectorEventLoop.create_server)
 
 # The number, which `socket.family` makes an enumeration's member of at a multiple of its cost.
 _family: Any = cast("Any", socket.SocketType).family.__get__
@@ -71,6 +73,14 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
         if not self._debug and isinstance(flags, int) and flags & _NUMERIC == _NUMERIC:
             return socket.getnameinfo(sockaddr, flags)
         return await super().getnameinfo(sockaddr, flags)
+
+    @_like_asyncio
+    async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:
+        """asyncio's, which leaves out sockets that cannot be made, and gives a server of none."""
+        server = await super().create_server(*args, **options)
+        if not server.sockets:
+            socket.socket().close()  # raises why
+        return server
 
     async def sock_recv(self, sock: socket.socket, n: int) -> bytes:
         if self._debug or type(sock) is not socket.socket:

@@ -31,6 +31,15 @@ test("coroutines run", async () => {
   expect(await py.eval("await __import__('asyncio').sleep(0, 7)")).toBe(7);
 });
 
+test.each([
+  "asyncio.start_server(print, '127.0.0.1', 0)",
+  "asyncio.get_running_loop().create_server(asyncio.Protocol, '::1', 0, start_serving=False)",
+])("a server without sockets is no success: %s", async (code) => {
+  await expect(py.eval(`(asyncio := __import__('asyncio')) and await ${code}`)).rejects.toThrow(
+    /^socket\.__new__ is blocked/,
+  );
+});
+
 test("threads are refused where Python has the event, from 3.12 on", () => {
   const start = () => py.evalSync("__import__('_thread').start_new_thread(int, ())");
   const [, minor] = py.version.split(".");
