@@ -41,15 +41,15 @@ function interruptTerminated(native: Binding): void {
  */
 function watchExit(exit: (code: number) => void): void {
   let exiting = false;
-  let first = false;
+  let uncaught = false;
   process.prependListener("exit", () => {
     exiting = true;
   });
   process.on("exit", exit);
   process.on("uncaughtExceptionMonitor", () => {
     if (exiting) exit(1);
-    else if (!first) process.prependListener("exit", exit);
-    first = true;
+    else if (!uncaught) process.prependListener("exit", exit);
+    uncaught = true;
   });
 }
 
@@ -58,7 +58,11 @@ export function watchEnds(native: Binding, exit: (code: number) => void): void {
   // Threads that wait for JavaScript are work that the loop does not know of.
   process.on("beforeExit", () => native.serve());
   if (isMainThread) watchExit(exit);
-  else process.prependListener("exit", () => native.endDescendants(threadId));
+  else {
+    process.once("worker", () =>
+      process.prependListener("exit", () => native.endDescendants(threadId)),
+    );
+  }
   setEnvironmentData(threadsKey, [...threadsAbove(), threadId]);
   interruptTerminated(native);
 }

@@ -11,7 +11,7 @@
 
 #include "interp/gil.h"
 #include "interp/interrupt.h"
-#include "loop/loop.h"
+#include "loop/host.h"
 
 namespace coloop::bridge {
 
