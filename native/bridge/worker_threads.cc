@@ -17,11 +17,14 @@ namespace coloop::bridge {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::chrono::milliseconds kInterruptEvery{50};
 
 struct WorkerThread {
   interp::PythonThread thread;
   std::vector<int> above;
+  Clock::time_point since = Clock::time_point::max();  // the first time that it was to end
 };
 
 struct WorkerThreads {
@@ -45,19 +48,26 @@ bool IsBelow(const WorkerThread& worker, int number) {
 }
 
 void Interrupt(int number, bool itself) {
-  std::vector<std::pair<int, interp::PythonThread>> meant;
+  struct Meant {
+    int number;
+    interp::PythonThread thread;
+    bool insist;
+  };
+  std::vector<Meant> all;
   {
     WorkerThreads& workers = Workers();
     const std::lock_guard<std::mutex> lock(workers.mutex);
-    for (const auto& [each, worker] : workers.by_number) {
-      if (each == number ? itself : IsBelow(worker, number))
-        meant.emplace_back(each, worker.thread);
+    const Clock::time_point now = Clock::now();
+    for (auto& [each, worker] : workers.by_number) {
+      if (each == number ? !itself : !IsBelow(worker, number)) continue;
+      worker.since = std::min(worker.since, now);
+      all.push_back({each, worker.thread, now - worker.since >= interp::kInsistAfter});
     }
   }
-  for (const auto& [each, thread] : meant) {
+  for (const Meant& each : all) {
     // It leaves the list with its GIL held, before it ends.
-    const auto is_there = [number = each] { return IsThere(number); };
-    interp::InterruptThread(thread, is_there, loop::InterruptOwnedLoops);
+    const auto is_there = [number = each.number] { return IsThere(number); };
+    interp::InterruptThread(each.thread, each.insist, is_there, loop::InterruptOwnedLoops);
   }
 }
 

@@ -128,12 +128,20 @@ void ShutDownThreads(const Gil& gil) {
   if (!done) ReportUnlessInterrupted(gil);
 }
 
-void FlushStream(const Gil& gil, const char* name) {
+bool Flush(const char* name) {
   PyObject* stream = PySys_GetObject(name);
-  if (stream == nullptr || stream == Py_None) return;
+  if (stream == nullptr || stream == Py_None) return true;
   const Owned held = Owned::NewRef(stream);
   const Owned result(PyObject_CallMethod(held.get(), "flush", nullptr));
-  if (!result) ReportUnlessInterrupted(gil);
+  return static_cast<bool>(result);
+}
+
+// Before what may keep the process until it ends without another look at them. What fails now is
+// reported when it fails again.
+void FlushEarly() {
+  for (const char* name : {"stdout", "stderr"}) {
+    if (!Flush(name)) PyErr_Clear();
+  }
 }
 
 }  // namespace
@@ -174,8 +182,9 @@ void ReportUnlessInterrupted(const Gil& gil) {
 
 void RunExitHandlers(const Gil& gil) {
   CallAndReport(gil, "atexit", "_run_exitfuncs");
-  FlushStream(gil, "stdout");
-  FlushStream(gil, "stderr");
+  for (const char* name : {"stdout", "stderr"}) {
+    if (!Flush(name)) ReportUnlessInterrupted(gil);
+  }
 }
 
 bool IsRunByOthers() { return Py_IsInitialized() != 0; }
@@ -216,6 +225,7 @@ bool RunExitSequence(int grace_ms, int code, void (*begin)(const Gil& gil)) {
     const Gil gil = Gil::FromPython();
     PyErr_Clear();
     begin(gil);
+    FlushEarly();
     ShutDownThreads(gil);
     RunExitHandlers(gil);
   }

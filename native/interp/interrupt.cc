@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "interp/error.h"
 #include "interp/gil.h"
+#include "interp/insist.h"
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "interp/signals.h"
@@ -37,6 +38,9 @@ struct sigaction sigint_before{};
 std::atomic<unsigned> signals_sent{0};
 std::atomic<unsigned> signals_come{0};
 std::atomic<bool> unconditional{false};
+std::atomic<bool> insistent{false};  // the one that is unconditional
+
+bool Always(const Gil&) { return true; }
 
 void HandleInterrupt(int) {
   signals_come.fetch_add(1);
@@ -48,11 +52,12 @@ void HandleInterrupt(int) {
 PyObject* OnInterrupt(PyObject*, PyObject* args) {
   // Those of other signals are called before, by their numbers, but for what comes just now.
   if (!TripArrived()) NoteDelivered();
+  const Gil gil = Gil::FromPython();
   if (unconditional.exchange(false)) {
+    if (insistent.load()) Insist(gil, Always);
     PyErr_SetNone(PyExc_KeyboardInterrupt);
     return nullptr;
   }
-  const Gil gil = Gil::FromPython();
   if (RaiseDue(gil) || PyErr_Occurred() != nullptr) return nullptr;
   PyObject* frame = PyTuple_GET_SIZE(args) == 2 ? PyTuple_GET_ITEM(args, 1) : Py_None;
   if (ReportBlocked(gil, frame)) return nullptr;
@@ -100,6 +105,16 @@ void InterruptAtExit(const PythonThread& thread) {
   PyGILState_Release(state);
 }
 
+PyObject* NewInsistent(PyTypeObject*, PyObject*, PyObject*) {
+  Insist(Gil::FromPython(), Always);
+  return PyObject_CallNoArgs(PyExc_KeyboardInterrupt);
+}
+
+struct InterruptState {
+  PyObject* insistent_class = nullptr;
+};
+PerInterpreter<InterruptState> state;
+
 // signal.signal(), which changes the process's disposition as well.
 bool SetPythonHandler(PyObject* module, int number, PyObject* handler) {
   const Owned before(PyObject_CallMethod(module, "signal", "iO", number, handler));
@@ -125,6 +140,7 @@ base::Result<void> PrepareInterrupts(const Gil& gil) {
                    SetPythonHandler(module.get(), interrupt_signal, handler.get());
   sigaction(SIGINT, &saved, nullptr);
   if (!set) return TakeAsError(gil, "ERR_COLOOP_START");
+  PrepareInsisting(gil);
   struct sigaction action{};
   action.sa_handler = HandleInterrupt;
   sigemptyset(&action.sa_mask);
@@ -146,8 +162,9 @@ void AwaitInterruptSignals() {
 
 void TripInterrupt() { PyErr_SetInterruptEx(interrupt_signal); }
 
-void InterruptMainThread() {
+void InterruptMainThread(bool insist) {
   if (interrupt_signal == 0) return;
+  insistent.store(insist);
   unconditional.store(true);
   SendInterruptSignal();
 }
@@ -191,19 +208,33 @@ void SetAsyncException(const Gil&, unsigned long ident, PyObject* exception) {
 #endif
 }
 
+PyObject* InterruptClass(PyObject*& made, PyObject* (*make)(PyTypeObject*, PyObject*, PyObject*)) {
+  if (made == nullptr) {
+    PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)}, {0, nullptr}};
+    PyType_Spec spec = {"builtins.KeyboardInterrupt", 0, 0, Py_TPFLAGS_DEFAULT, slots};
+    const Owned bases(PyTuple_Pack(1, PyExc_KeyboardInterrupt));
+    made = bases ? PyType_FromSpecWithBases(&spec, bases.get()) : nullptr;
+    if (made == nullptr) PyErr_Clear();
+  }
+  return made != nullptr ? made : PyExc_KeyboardInterrupt;
+}
+
 unsigned long ThreadIdent(const Gil&) { return PyThread_get_thread_ident(); }
 
-void InterruptThread(const PythonThread& thread, std::function<bool()> meant,
+void InterruptThread(const PythonThread& thread, bool insist, std::function<bool()> meant,
                      void (*wake)(const Gil& gil, unsigned long ident)) {
   VisitApart(*thread.interpreter,
-             [ident = thread.ident, meant = std::move(meant), wake](const Gil& gil) {
+             [ident = thread.ident, insist, meant = std::move(meant), wake](const Gil& gil) {
                if (!meant()) return;
-               SetInterrupt(ident);
+               PyObject* exception = insist ? InterruptClass(state->insistent_class, NewInsistent)
+                                            : PyExc_KeyboardInterrupt;
+               SetAsyncException(gil, ident, exception);
                wake(gil, ident);
              });
 }
 
 void ClearInterrupt(const Gil& gil) {
+  StopInsisting(gil);
   SetAsyncException(gil, PyThread_get_thread_ident(), nullptr);
 }
 
@@ -241,14 +272,12 @@ void ExitWatchdog::Entered() {
 void ExitWatchdog::Run(int grace_ms, int code) {
   std::unique_lock<std::mutex> lock(mutex_);
   auto wait = std::chrono::milliseconds(grace_ms);
-  bool late = false;  // a grace may be too short to take even a free GIL in it
+  std::chrono::milliseconds late{0};  // a grace may be too short to take even a free GIL in it
   while (!changed_.wait_for(lock, wait, [this] { return stop_; })) {
-    if (entered_) {
-      InterruptMainThread();
-    } else if (std::exchange(late, true)) {
-      _exit(code);
-    }
+    if (late >= (entered_ ? kGiveUpAfter : kInterruptEvery)) _exit(code);
+    if (entered_) InterruptMainThread(late >= kInsistAfter);
     wait = kInterruptEvery;
+    late += wait;
   }
 }
 

@@ -6,6 +6,7 @@
 // Python has for it decides, on the main thread, whether what runs there is meant (watch.h).
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -15,6 +16,7 @@
 #include "interp/gil.h"
 
 struct _object;
+struct _typeobject;
 
 namespace coloop::interp {
 
@@ -22,8 +24,15 @@ namespace coloop::interp {
 // the interrupt signal. Main thread, at start, before user code.
 [[nodiscard]] base::Result<void> PrepareInterrupts(const Gil& gil);
 
-// Any thread: whatever Python code runs on the main thread gets a KeyboardInterrupt.
-void InterruptMainThread();
+// What still runs so long after the first of many interrupts catches them all, and is insisted on
+// (insist.h).
+inline constexpr std::chrono::milliseconds kInsistAfter{500};
+// And what runs so long after it runs in C code that does not look.
+inline constexpr std::chrono::milliseconds kGiveUpAfter{1000};
+
+// Any thread: whatever Python code runs on the main thread gets a KeyboardInterrupt, with `insist`
+// at every line.
+void InterruptMainThread(bool insist);
 
 // Any thread, one at a time: the main thread looks whether something is due (RaiseDue).
 void SendInterruptSignal();
@@ -41,24 +50,30 @@ void InterruptOnSigint();
 // back.
 void SetAsyncException(const Gil& gil, unsigned long ident, _object* exception);
 
+// What to set for a thread: `make` (a type's tp_new) then runs on that thread, where Python raises
+// it or catches it, and its result is raised. `made` keeps the class, one for each interpreter.
+[[nodiscard]] _object* InterruptClass(_object*& made,
+                                      _object* (*make)(_typeobject*, _object*, _object*));
+
 // The calling thread, for InterruptThread.
 [[nodiscard]] unsigned long ThreadIdent(const Gil& gil);
 // Python code on that thread, now or when it next enters Python, gets a KeyboardInterrupt, if
 // `meant` says so with that interpreter's GIL held: the thread may have ended, and its ident be
-// another one's. The calling thread holds no GIL. A call of C code that blocks is not broken;
-// `wake` is called then.
-void InterruptThread(const PythonThread& thread, std::function<bool()> meant,
+// another one's. With `insist` at every line. The calling thread holds no GIL. A call of C code
+// that blocks is not broken; `wake` is called then.
+void InterruptThread(const PythonThread& thread, bool insist, std::function<bool()> meant,
                      void (*wake)(const Gil& gil, unsigned long ident));
-// Takes back an interrupt that has not come to the calling thread yet.
+// Takes back an interrupt that has not come to the calling thread yet, or goes on there.
 void ClearInterrupt(const Gil& gil);
 
 // After the exit sequence: interrupts the threads that are attached every 50 ms, and ends the
 // process with `code` when `grace_ms` milliseconds have passed.
 void EndDespite(int grace_ms, int code);
 
-// While it lives, interrupts the main thread after `grace_ms` milliseconds, and again every 50 ms.
-// If that has not got the GIL 50 ms after the first time, which C code on another thread may keep
-// for ever, it ends the process with `code`.
+// While it lives, interrupts the main thread after `grace_ms` milliseconds, and again every 50 ms,
+// from kInsistAfter on at every line. If that has not got the GIL 50 ms after the first time, which
+// C code on another thread may keep for ever, or still runs after kGiveUpAfter, it ends the process
+// with `code`.
 class ExitWatchdog {
  public:
   ExitWatchdog(int grace_ms, int code);

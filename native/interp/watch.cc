@@ -75,27 +75,15 @@ std::uint64_t ChooseFor(const Lane& lane) {
   return id;
 }
 
-PyObject* NewException(PyTypeObject*, PyObject*, PyObject*);
-
 // What is set for a thread is a class. An instance of this one is a KeyboardInterrupt as any other,
 // which tells when it ends.
-PyObject* ExceptionClass() {
-  PyObject*& made = state->exception_class;
-  if (made == nullptr) {
-    PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(NewException)}, {0, nullptr}};
-    PyType_Spec spec = {"builtins.KeyboardInterrupt", 0, 0, Py_TPFLAGS_DEFAULT, slots};
-    const Owned bases(PyTuple_Pack(1, PyExc_KeyboardInterrupt));
-    made = bases ? PyType_FromSpecWithBases(&spec, bases.get()) : nullptr;
-    if (made == nullptr) PyErr_Clear();
-  }
-  return made != nullptr ? made : PyExc_KeyboardInterrupt;
-}
+PyObject* NewException(PyTypeObject*, PyObject*, PyObject*);
 
 // Sets the exception for a lane that takes no signals, if a target runs there.
 void Arm(const Gil& gil, Lane& lane) {
   const std::uint64_t id = ChooseFor(lane);
   if (id == 0) return;
-  SetAsyncException(gil, lane.ident, ExceptionClass());
+  SetAsyncException(gil, lane.ident, InterruptClass(state->exception_class, NewException));
   lane.armed = id;
   if (lane.wake != nullptr) lane.wake(gil, lane.ident);
 }

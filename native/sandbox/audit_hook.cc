@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "interp/gil.h"
+#include "interp/insist.h"
 #include "sandbox/cffi.h"
 #include "sandbox/children.h"
 #include "sandbox/ctypes_symbols.h"
@@ -28,9 +29,10 @@ namespace {
 
 thread_local bool starting = false;
 
-// From Python 3.12 on a refusal of this event ends the process: the import of the module that leads
-// to it is refused instead.
+// What an interrupt does is not the code's doing. From Python 3.12 on a refusal of the other event
+// ends the process: the import of the module that leads to it is refused instead.
 bool MustPass(EventId event) {
+  if (event == IdOf("sys.settrace")) return interp::IsInsistenceBeginning();
   return PY_VERSION_HEX >= 0x030c0000 && event == IdOf("cpython.PyInterpreterState_New");
 }
 

@@ -1,7 +1,7 @@
 // Time-outs, signals and interrupts stop Python in an interpreter of a Worker's own, and only there.
 import assert from "node:assert/strict";
 import { Python } from "coloop";
-import { inOwn, startOwn, told } from "./own-helpers.mjs";
+import { inOwn, startOwn, terminateOwn, told } from "./own-helpers.mjs";
 
 const py = await Python.start();
 await inOwn(async ({ py, assert }) => {
@@ -49,4 +49,23 @@ const outcome = told(worker);
 while (!py.interrupt({ threadId: number })) await new Promise((resolve) => setImmediate(resolve));
 assert.equal(await outcome, "ERR_COLOOP_INTERRUPTED");
 assert.equal(py.evalSync("40 + 2"), 42);
+
+// Python that catches everything does not keep a Worker that is terminated.
+await terminateOwn(async ({ py, tell }) => {
+  py.register("ready", () => tell("ready"));
+  py.execSync(`
+import time
+from coloop import ready
+
+told = False
+while True:
+    try:
+        if not told:
+            told = True
+            ready()
+        time.sleep(0.01)
+    except BaseException:
+        pass
+`);
+});
 console.log("pass");

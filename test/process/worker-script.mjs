@@ -17,6 +17,23 @@ const tasks = {
     ready();
     py.execSync("import time\ntime.sleep(60)");
   },
+  async catches() {
+    py.register("ready", () => ready());
+    py.execSync(`
+import time
+from coloop import ready
+
+told = False
+while True:
+    try:
+        if not told:
+            told = True
+            ready()
+        time.sleep(0.01)
+    except BaseException:
+        pass
+`);
+  },
   async run() {
     ready();
     py.execSync("import asyncio, coloop\ncoloop.run(asyncio.sleep(60))");
