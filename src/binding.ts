@@ -64,9 +64,13 @@ export interface Binding {
   endDescendants(threadId: number): void;
   /** Reports or interrupts Python that blocks the main thread; a limit of 0 ends that. */
   watchdog(limit: number, interrupt: boolean): void;
-  /** When the signal comes, Python that runs is interrupted after `delay` ms; again and again with `insist`. */
-  interruptOnSignal(signal: number, delay: number, insist: boolean): void;
-  stopInterruptOnSignal(signal: number): void;
+  /** When the signal comes, Python that runs is interrupted. Returns the number of the request. */
+  interruptOnSignal(signal: number): number;
+  /** When the signal comes, Python and in the end the process are ended after `grace` ms. Returns the same. */
+  endOnSignal(signal: number, grace: number): number;
+  forgetSignal(request: number): void;
+  /** The process exits: signals end nothing any more. */
+  exitBegins(): void;
   /** Milliseconds since it came last; 0 if it never did. */
   sinceSignal(signal: number): number;
   /** Python's `signal.signal` works from now on, through libuv. */

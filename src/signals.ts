@@ -73,9 +73,9 @@ export class Signals {
     });
     if (options.interrupt !== true) return remove;
     const native = binding();
-    native.interruptOnSignal(number, 0, false);
+    const request = native.interruptOnSignal(number);
     return this.#remover(() => {
-      native.stopInterruptOnSignal(number);
+      native.forgetSignal(request);
       remove();
     });
   }
@@ -96,9 +96,12 @@ export class Signals {
     const removers = signals.map((name, i) =>
       this.#listen(name, () => void this.#shutDown(numbers[i] as number, grace, close)),
     );
-    for (const number of numbers) native.interruptOnSignal(number, grace, true);
+    const requests = numbers.map((number) => native.endOnSignal(number, grace));
+    const onExit = (): void => native.exitBegins();
+    process.prependListener("exit", onExit);
     return this.#remover(() => {
-      for (const number of numbers) native.stopInterruptOnSignal(number);
+      for (const request of requests) native.forgetSignal(request);
+      process.off("exit", onExit);
       for (const remove of removers) remove();
     });
   }

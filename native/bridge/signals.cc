@@ -33,10 +33,10 @@ void Route(int number, bool on) {
 }
 
 struct Arguments {
-  napi_value values[3] = {nullptr, nullptr, nullptr};
+  napi_value values[2] = {nullptr, nullptr};
 
   Arguments(napi_env env, napi_callback_info info) {
-    std::size_t count = 3;
+    std::size_t count = 2;
     napi_get_cb_info(env, info, &count, values, nullptr, nullptr);
   }
   [[nodiscard]] std::int32_t Int(napi_env env, std::size_t index) const {
@@ -46,18 +46,32 @@ struct Arguments {
   }
 };
 
-// interruptOnSignal(number, delay in ms, whether again and again)
+napi_value Number(napi_env env, int number) {
+  napi_value value = nullptr;
+  napi_create_int32(env, number, &value);
+  return value;
+}
+
+// interruptOnSignal(number) -> request
 napi_value OnSignal(napi_env env, napi_callback_info info) {
+  return Number(env, InterruptOnSignal(Arguments(env, info).Int(env, 0)));
+}
+
+// endOnSignal(number, grace in ms) -> request
+napi_value OnEndingSignal(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
-  bool insist = false;
-  napi_get_value_bool(env, arguments.values[2], &insist);
-  InterruptOnSignal(arguments.Int(env, 0), arguments.Int(env, 1), insist);
+  return Number(env, EndOnSignal(arguments.Int(env, 0), arguments.Int(env, 1)));
+}
+
+// forgetSignal(request)
+napi_value Forget(napi_env env, napi_callback_info info) {
+  ForgetRequest(Arguments(env, info).Int(env, 0));
   return nullptr;
 }
 
-// stopInterruptOnSignal(number)
-napi_value StopOnSignal(napi_env env, napi_callback_info info) {
-  StopInterruptOnSignal(Arguments(env, info).Int(env, 0));
+// exitBegins()
+napi_value ExitEvent(napi_env, napi_callback_info) {
+  ExitBegins();
   return nullptr;
 }
 
@@ -93,8 +107,8 @@ bool AddSignals(napi_env env, napi_value exports) {
     const char* name;
     napi_callback function;
   } functions[] = {
-      {"interruptOnSignal", OnSignal}, {"stopInterruptOnSignal", StopOnSignal},
-      {"sinceSignal", Since},          {"routeSignals", RouteAll},
+      {"interruptOnSignal", OnSignal}, {"endOnSignal", OnEndingSignal}, {"forgetSignal", Forget},
+      {"exitBegins", ExitEvent},       {"sinceSignal", Since},          {"routeSignals", RouteAll},
       {"interruptOnSigint", OnSigint},
   };
   for (const auto& [name, function] : functions) {

@@ -8,8 +8,8 @@ namespace coloop::bridge {
 
 class NodeHost;
 
-// Adds `interruptOnSignal`, `stopInterruptOnSignal`, `sinceSignal`, `routeSignals`,
-// `interruptOnSigint` to the exports.
+// Adds `interruptOnSignal`, `endOnSignal`, `forgetSignal`, `exitBegins`, `sinceSignal`,
+// `routeSignals`, `interruptOnSigint` to the exports.
 [[nodiscard]] bool AddSignals(napi_env__* env, napi_value__* exports);
 
 // Whose thread runs Python's signal handlers; null from its end on.

@@ -61,7 +61,7 @@ napi_value InterruptThread(napi_env env, napi_callback_info info) {
   const std::shared_ptr<interp::Lane> lane =
       interp::FindLane(static_cast<int>(Argument(env, info)));
   napi_value interrupted = nullptr;
-  napi_get_boolean(env, lane != nullptr && interp::InterruptLane(lane), &interrupted);
+  napi_get_boolean(env, lane != nullptr && interp::InterruptLane(lane, false), &interrupted);
   return interrupted;
 }
 

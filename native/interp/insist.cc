@@ -17,7 +17,7 @@ namespace {
 
 struct Insistence {
   bool on = false;
-  bool beginning = false;
+  bool changing = false;
   bool (*meant)(const Gil& gil) = nullptr;
   // The code's own trace function.
   Py_tracefunc function_before = nullptr;
@@ -54,6 +54,18 @@ bool IsOutermost(PyFrameObject* frame) {
   return back == nullptr;
 }
 
+// Also with an exception set.
+void SetTrace(Py_tracefunc function, PyObject* object) {
+  PyObject* type = nullptr;
+  PyObject* value = nullptr;
+  PyObject* traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  here.changing = true;
+  PyEval_SetTrace(function, object);
+  here.changing = false;
+  PyErr_Restore(type, value, traceback);
+}
+
 int OnEvent(PyObject*, PyFrameObject* frame, int what, PyObject*) {
   const Gil gil = Gil::FromPython();
   if (what == PyTrace_RETURN && IsOutermost(frame)) StopInsisting(gil);
@@ -84,20 +96,16 @@ void Insist(const Gil&, bool (*meant)(const Gil& gil)) {
     here.object_before = Py_XNewRef(state->c_traceobj);
   }
   here.on = true;
-  here.beginning = true;
-  PyEval_SetTrace(OnEvent, nullptr);
-  here.beginning = false;
+  SetTrace(OnEvent, nullptr);
 }
 
 void StopInsisting(const Gil&) {
   if (!here.on) return;
   here.on = false;
-  here.beginning = true;
-  PyEval_SetTrace(here.function_before, here.object_before);
-  here.beginning = false;
+  SetTrace(here.function_before, here.object_before);
   Py_CLEAR(here.object_before);
 }
 
-bool IsInsistenceBeginning() { return here.beginning; }
+bool IsInsistenceChanging() { return here.changing; }
 
 }  // namespace coloop::interp

@@ -17,6 +17,6 @@ void Insist(const Gil& gil, bool (*meant)(const Gil& gil));
 void StopInsisting(const Gil& gil);
 
 // For the sandbox: what the calling thread does just now is not the doing of Python code.
-[[nodiscard]] bool IsInsistenceBeginning();
+[[nodiscard]] bool IsInsistenceChanging();
 
 }  // namespace coloop::interp

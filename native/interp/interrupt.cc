@@ -208,9 +208,9 @@ void SetAsyncException(const Gil&, unsigned long ident, PyObject* exception) {
 #endif
 }
 
-PyObject* InterruptClass(PyObject*& made, PyObject* (*make)(PyTypeObject*, PyObject*, PyObject*)) {
+PyObject* InterruptClass(PyObject*& made, void* make) {
   if (made == nullptr) {
-    PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)}, {0, nullptr}};
+    PyType_Slot slots[] = {{Py_tp_new, make}, {0, nullptr}};
     PyType_Spec spec = {"builtins.KeyboardInterrupt", 0, 0, Py_TPFLAGS_DEFAULT, slots};
     const Owned bases(PyTuple_Pack(1, PyExc_KeyboardInterrupt));
     made = bases ? PyType_FromSpecWithBases(&spec, bases.get()) : nullptr;
@@ -226,7 +226,8 @@ void InterruptThread(const PythonThread& thread, bool insist, std::function<bool
   VisitApart(*thread.interpreter,
              [ident = thread.ident, insist, meant = std::move(meant), wake](const Gil& gil) {
                if (!meant()) return;
-               PyObject* exception = insist ? InterruptClass(state->insistent_class, NewInsistent)
+               PyObject* exception = insist ? InterruptClass(state->insistent_class,
+                                                             reinterpret_cast<void*>(NewInsistent))
                                             : PyExc_KeyboardInterrupt;
                SetAsyncException(gil, ident, exception);
                wake(gil, ident);

@@ -16,7 +16,6 @@
 #include "interp/gil.h"
 
 struct _object;
-struct _typeobject;
 
 namespace coloop::interp {
 
@@ -52,8 +51,7 @@ void SetAsyncException(const Gil& gil, unsigned long ident, _object* exception);
 
 // What to set for a thread: `make` (a type's tp_new) then runs on that thread, where Python raises
 // it or catches it, and its result is raised. `made` keeps the class, one for each interpreter.
-[[nodiscard]] _object* InterruptClass(_object*& made,
-                                      _object* (*make)(_typeobject*, _object*, _object*));
+[[nodiscard]] _object* InterruptClass(_object*& made, void* make);
 
 // The calling thread, for InterruptThread.
 [[nodiscard]] unsigned long ThreadIdent(const Gil& gil);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "interp/gil.h"
+#include "interp/insist.h"
 #include "interp/interrupt.h"
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
@@ -57,7 +58,7 @@ bool InTaskRegister(const Lane& lane) {
   return found;
 }
 
-std::uint64_t ChooseFor(const Lane& lane) {
+std::uint64_t ChooseFor(const Lane& lane, bool (*wanted)(const Watch& watch)) {
   Watches& watches = TheWatches();
   bool ask = false;
   {
@@ -70,9 +71,14 @@ std::uint64_t ChooseFor(const Lane& lane) {
   const bool in_asyncio = lane.top != nullptr && lane.top->first_step() && InTaskRegister(lane);
   const std::lock_guard<std::mutex> lock(watches.mutex);
   const std::uint64_t id =
-      watches.Choose(lane, task.get() == Py_None ? nullptr : task.get(), in_asyncio);
-  if (id != 0) watches.MarkRaised(id);
+      watches.Choose(lane, task.get() == Py_None ? nullptr : task.get(), in_asyncio, wanted);
+  if (id != 0 && wanted == IsReady) watches.MarkRaised(id);
   return id;
+}
+
+bool IsInsistedHere(const Gil&) {
+  const Lane* lane = CurrentLane();
+  return lane != nullptr && lane->due.load() > 0 && ChooseFor(*lane, IsInsisted) != 0;
 }
 
 // What is set for a thread is a class. An instance of this one is a KeyboardInterrupt as any other,
@@ -81,9 +87,10 @@ PyObject* NewException(PyTypeObject*, PyObject*, PyObject*);
 
 // Sets the exception for a lane that takes no signals, if a target runs there.
 void Arm(const Gil& gil, Lane& lane) {
-  const std::uint64_t id = ChooseFor(lane);
+  const std::uint64_t id = ChooseFor(lane, IsReady);
   if (id == 0) return;
-  SetAsyncException(gil, lane.ident, InterruptClass(state->exception_class, NewException));
+  SetAsyncException(gil, lane.ident,
+                    InterruptClass(state->exception_class, reinterpret_cast<void*>(NewException)));
   lane.armed = id;
   if (lane.wake != nullptr) lane.wake(gil, lane.ident);
 }
@@ -114,13 +121,18 @@ void OnExceptionGone(PyObject* capsule) {
 
 Owned MakeException(std::uint64_t id) {
   Owned exception(PyObject_CallNoArgs(PyExc_KeyboardInterrupt));
-  bool insists = false;
+  bool once = true;
+  bool insist = false;
   {
     Watches& watches = TheWatches();
     const std::lock_guard<std::mutex> lock(watches.mutex);
-    insists = watches.Insists(id);
+    const auto found = watches.all.find(id);
+    if (found == watches.all.end()) return exception;
+    once = found->second.once;
+    insist = found->second.insist;
   }
-  if (!exception || !insists) return exception;
+  if (insist) Insist(Gil::FromPython(), IsInsistedHere);
+  if (!exception || once) return exception;
   auto kept = std::make_unique<std::uint64_t>(id);
   const Owned capsule(PyCapsule_New(kept.get(), nullptr, OnExceptionGone));
   if (!capsule) return Owned();
@@ -221,7 +233,7 @@ void InterruptWatch(std::uint64_t watch) {
   watches.Schedule(watch, found->second, Clock::now());
 }
 
-EndedWatch EndWatch(const Gil&, std::uint64_t watch) {
+EndedWatch EndWatch(const Gil& gil, std::uint64_t watch) {
   Watches& watches = TheWatches();
   EndedWatch ended;
   Owned task;
@@ -234,26 +246,19 @@ EndedWatch EndWatch(const Gil&, std::uint64_t watch) {
     ended = {last.due || last.limit <= Clock::now(), last.raised};
     task = watches.Remove(watch);
   }
+  StopInsisting(gil);
   return ended;
 }
 
-bool InterruptLane(const std::shared_ptr<Lane>& lane) {
+bool InterruptLane(const std::shared_ptr<Lane>& lane, bool insist) {
   Watches& watches = TheWatches();
   const std::lock_guard<std::mutex> lock(watches.mutex);
   // Counted before the number is read: a run that ends from here on sees the count and waits.
   lane->due.fetch_add(1);
-  Watch watch;
-  watch.lane = lane;
-  watch.once = true;
-  watch.run = lane->innermost.load();
-  const bool runs = watch.run != 0;
-  if (runs) {
-    const std::uint64_t id = watches.Add(std::move(watch), Clock::now());
-    watches.once.push_back(id);
-    watches.MarkDue(id, watches.all.at(id));
-  }
+  const std::uint64_t run = lane->innermost.load();
+  if (run != 0) watches.InterruptOnce(lane, run, insist);
   lane->due.fetch_sub(1);  // MarkDue counts it
-  return runs;
+  return run != 0;
 }
 
 void AddLane(const std::shared_ptr<Lane>& lane) {
@@ -300,6 +305,7 @@ void AwaitSignals(const Lane& lane) {
 }
 
 bool EndRun(Lane& lane, std::uint64_t run) {
+  StopInsisting(Gil::FromPython());
   Watches& watches = TheWatches();
   const std::lock_guard<std::mutex> lock(watches.mutex);
   watches.TakeBack(lane);
@@ -316,7 +322,7 @@ bool EndRun(Lane& lane, std::uint64_t run) {
 bool RaiseDue(const Gil&) {
   const Lane* lane = CurrentLane();
   if (lane == nullptr || lane->due.load() == 0) return false;
-  const std::uint64_t id = ChooseFor(*lane);
+  const std::uint64_t id = ChooseFor(*lane, IsReady);
   if (id == 0) return false;
   const Owned exception = MakeException(id);
   if (exception) PyErr_SetObject(PyExc_KeyboardInterrupt, exception.get());

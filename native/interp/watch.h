@@ -1,5 +1,6 @@
 // Interrupts that have a target: a watch waits for its time, then Python gets a KeyboardInterrupt
-// in the run or the Task that it was made for, and again if it makes nothing of it.
+// in the run or the Task that it was made for, and again if it makes nothing of it, in the end at
+// every line (insist.h).
 //
 // One thread watches the clock. On the main thread it sends the interrupt signal, whose handler in
 // Python looks, on that very thread, whether the target runs; elsewhere it takes the GIL, looks,
@@ -30,10 +31,10 @@ struct EndedWatch {
 };
 EndedWatch EndWatch(const Gil& gil, std::uint64_t watch);
 
-// Interrupts the run that is innermost now, once; false if there is none. Any thread, without the
-// GIL. If it is a call from JavaScript, that ends with a KeyboardInterrupt even when Python has
-// finished before; see Run::End.
-[[nodiscard]] bool InterruptLane(const std::shared_ptr<Lane>& lane);
+// Interrupts the run that is innermost now, once, with `insist` at every line until it ends; false
+// if there is none. Any thread, without the GIL. If it is a call from JavaScript, that ends with a
+// KeyboardInterrupt even when Python has finished before; see Run::End.
+[[nodiscard]] bool InterruptLane(const std::shared_ptr<Lane>& lane, bool insist);
 
 // The lanes of the environments in which Python is started, by JavaScript's threadId.
 void AddLane(const std::shared_ptr<Lane>& lane);

@@ -32,6 +32,9 @@ void Erase(std::unordered_multimap<Key, std::uint64_t>& index, Key key, std::uin
 
 }  // namespace
 
+bool IsReady(const Watch& watch) { return !watch.waiting && !(watch.once && watch.raised); }
+bool IsInsisted(const Watch& watch) { return watch.insist; }
+
 Watches& TheWatches() {
   static auto* watches = new Watches;
   return *watches;
@@ -84,6 +87,32 @@ void Watches::MarkDue(std::uint64_t id, Watch& watch) {
   its.tasks.emplace(watch.task.get(), id);
 }
 
+// One for each run: what has not been raised yet is enough.
+void Watches::InterruptOnce(const std::shared_ptr<Lane>& lane, std::uint64_t run, bool insist) {
+  const auto is_its = [&](std::uint64_t id) {
+    const Watch& watch = all.at(id);
+    return watch.lane == lane && watch.run == run;
+  };
+  const auto found = std::find_if(once.begin(), once.end(), is_its);
+  const bool is_new = found == once.end();
+  if (is_new) {
+    Watch watch;
+    watch.lane = lane;
+    watch.once = true;
+    watch.run = run;
+    once.push_back(Add(std::move(watch), Clock::time_point::max()));
+  }
+  const std::uint64_t id = is_new ? once.back() : *found;
+  Watch& watch = all.at(id);
+  watch.insist = watch.insist || insist;
+  if (!is_new && !watch.raised) return;
+  watch.raised = false;
+  watch.waiting = false;
+  watch.retry = kFirstRetry;
+  MarkDue(id, watch);
+  Schedule(id, watch, Clock::now());
+}
+
 // `task` gives back what is to be dropped without the mutex.
 void Watches::SetTarget(std::uint64_t id, Watch& watch, std::uint64_t run, Owned* task) {
   if (watch.due) {
@@ -103,7 +132,10 @@ void Watches::MarkRaised(std::uint64_t id) {
   Watch& watch = found->second;
   watch.raised = true;
   watch.waiting = true;
-  Schedule(id, watch, watch.once ? Clock::time_point::max() : Clock::now() + kCleanUp);
+  const auto now = Clock::now();
+  watch.first_raised = std::min(watch.first_raised, now);
+  if (!watch.once && now - watch.first_raised >= kPatience) watch.insist = true;
+  Schedule(id, watch, watch.once ? Clock::time_point::max() : now + kCleanUp);
 }
 
 // On the lane's thread: an exception that is set for it and has not reached Python.
@@ -118,31 +150,21 @@ void Watches::TakeBack(Lane& lane) {
   Schedule(id, found->second, Clock::now());
 }
 
-bool Watches::Ready(std::uint64_t id) const {
-  const Watch& watch = all.at(id);
-  return !watch.waiting && !(watch.once && watch.raised);
-}
-
-// Its exception is made again when Python makes nothing of it.
-bool Watches::Insists(std::uint64_t id) const {
-  const auto found = all.find(id);
-  return found != all.end() && !found->second.once;
-}
-
 // The due watch whose target runs now; of several the innermost. GIL held.
-std::uint64_t Watches::Choose(const Lane& lane, const PyObject* task, bool in_asyncio) {
+std::uint64_t Watches::Choose(const Lane& lane, const PyObject* task, bool in_asyncio,
+                              bool (*wanted)(const Watch& watch)) {
   const auto found = due.find(&lane);
   if (found == due.end()) return 0;
-  const auto ready = [this](const auto& entry) { return Ready(entry.second); };
+  const auto is_wanted = [&](const auto& entry) { return wanted(all.at(entry.second)); };
   if (task != nullptr) {
     const auto [first, last] = found->second.tasks.equal_range(task);
-    const auto chosen = std::find_if(first, last, ready);
+    const auto chosen = std::find_if(first, last, is_wanted);
     if (chosen != last) return chosen->second;
   }
   for (const interp::Run* run = lane.top; run != nullptr; run = run->outer()) {
     if (in_asyncio && run->first_step()) continue;
     const auto [first, last] = found->second.runs.equal_range(run->number());
-    const auto chosen = std::find_if(first, last, ready);
+    const auto chosen = std::find_if(first, last, is_wanted);
     if (chosen != last) return chosen->second;
   }
   return 0;

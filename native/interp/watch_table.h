@@ -23,6 +23,8 @@ using std::chrono::milliseconds;
 // A signal that comes just before a call that blocks is lost, so it is sent again.
 inline constexpr milliseconds kFirstRetry{2};
 inline constexpr milliseconds kLastRetry{50};
+// What still runs so long after it was raised first catches it, and is insisted on.
+inline constexpr milliseconds kPatience{2000};
 // A call's time-out cancels its Task where the JavaScript thread is free to do so, which breaks no
 // step of it in two. Only after that time Python is interrupted.
 inline constexpr milliseconds kCancelFirst{3};
@@ -37,6 +39,8 @@ struct Watch {
   bool due = false;
   bool raised = false;   // Python got the exception
   bool waiting = false;  // and deals with it: the exception lives
+  bool insist = false;   // raised at every line (insist.h)
+  Clock::time_point first_raised = Clock::time_point::max();
   milliseconds retry = kFirstRetry;
 };
 
@@ -64,13 +68,17 @@ struct Watches {
   std::uint64_t Add(Watch watch, Clock::time_point when);
   Owned Remove(std::uint64_t id);
   void MarkDue(std::uint64_t id, Watch& watch);
+  void InterruptOnce(const std::shared_ptr<Lane>& lane, std::uint64_t run, bool insist);
   void SetTarget(std::uint64_t id, Watch& watch, std::uint64_t run, Owned* task);
   void MarkRaised(std::uint64_t id);
   void TakeBack(Lane& lane);
-  std::uint64_t Choose(const Lane& lane, const _object* task, bool in_asyncio);
-  bool Ready(std::uint64_t id) const;
-  bool Insists(std::uint64_t id) const;
+  std::uint64_t Choose(const Lane& lane, const _object* task, bool in_asyncio,
+                       bool (*wanted)(const Watch& watch));
 };
+
+// For Choose: to be raised, or raised at every line.
+[[nodiscard]] bool IsReady(const Watch& watch);
+[[nodiscard]] bool IsInsisted(const Watch& watch);
 
 [[nodiscard]] Watches& TheWatches();
 

@@ -32,7 +32,7 @@ thread_local bool starting = false;
 // What an interrupt does is not the code's doing. From Python 3.12 on a refusal of the other event
 // ends the process: the import of the module that leads to it is refused instead.
 bool MustPass(EventId event) {
-  if (event == IdOf("sys.settrace")) return interp::IsInsistenceBeginning();
+  if (event == IdOf("sys.settrace")) return interp::IsInsistenceChanging();
   return PY_VERSION_HEX >= 0x030c0000 && event == IdOf("cpython.PyInterpreterState_New");
 }
 

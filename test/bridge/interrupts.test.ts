@@ -72,6 +72,25 @@ describe("a time-out stops Python on the JavaScript thread", () => {
     expect((await stops("catches_all")).cause).toBeInstanceOf(PythonInterruptedError);
   });
 
+  test("in a loop that catches everything and keeps it, at every line in the end", () => {
+    const keeps = `
+import sys, time
+def trace(*_): return None
+sys.settrace(trace)
+kept = []
+while True:
+    try:
+        time.sleep(60)
+    except BaseException as error:
+        kept.append(error)
+`;
+    const error = thrown(() => py.execSync(keeps, {}, { timeout: 20 }));
+    expect(error).toMatchObject({ name: "PythonTimeoutError" });
+    // The program's own trace function is back, and what comes next is not hit.
+    expect(py.evalSync("__import__('sys').gettrace().__name__")).toBe("trace");
+    py.execSync("import sys\nsys.settrace(None)\nfor _ in range(100):\n    pass");
+  });
+
   test("in a __del__, whose exceptions go nowhere, and in what comes after it", async () => {
     py.execSync(
       "import sys; before = sys.unraisablehook; sys.unraisablehook = lambda report: None",
@@ -165,6 +184,15 @@ describe("interrupt", () => {
     const code = "try:\n  stop()\n  while True: pass\nexcept KeyboardInterrupt: caught = 1";
     py.execSync(code, { stop: () => py.interrupt() });
     expect(py.evalSync("1 + 1")).toBe(2);
+  });
+
+  test("many of them cost a call's end nothing", () => {
+    const interrupts = (): void => {
+      for (let i = 0; i < 50_000; i++) py.interrupt();
+    };
+    const start = performance.now();
+    expect(thrown(() => mod.call_it(interrupts))).toBeInstanceOf(PythonInterruptedError);
+    expect(performance.now() - start).toBeLessThan(10 * prompt);
   });
 
   test("a namespace has it, too", async () => {

@@ -323,7 +323,7 @@ TEST(an_interrupt_ends_the_poll_of_an_owned_loop) {
       "time.sleep(0.02)\nident = t.ident\n");
   const auto ident = static_cast<unsigned long>(hosted.Number("ident"));
   coloop::interp::InterruptThread(
-      {&coloop::interp::MainInterpreter(), ident}, [] { return true; },
+      {&coloop::interp::MainInterpreter(), ident}, false, [] { return true; },
       coloop::loop::InterruptOwnedLoops);
   hosted.Run("t.join(10)");
   EXPECT(hosted.Number("n") == 1);
