@@ -1,6 +1,7 @@
 // Signals: handlers in either language, and an orderly end of the process.
 
 import { constants } from "node:os";
+import { inspect } from "node:util";
 import { isMainThread } from "node:worker_threads";
 import { binding } from "./binding.js";
 import { checkFunction } from "./call.js";
@@ -45,6 +46,17 @@ function numberOf(name: unknown): number {
     );
   }
   return number;
+}
+
+/** Whatever was thrown: the end goes on. */
+function warnOfHook(reason: unknown): void {
+  try {
+    process.emitWarning(
+      reason instanceof Error ? reason : `an onShutdown hook threw ${inspect(reason)}`,
+    );
+  } catch {
+    process.emitWarning("an onShutdown hook threw something that cannot be shown");
+  }
 }
 
 /** Throws in a Worker. */
@@ -142,7 +154,7 @@ export class Signals {
       await python().cancelTasks(left() / 1000);
       const hooks = [...this.#hooks].map(async (hook) => hook());
       for (const outcome of await Promise.allSettled(hooks)) {
-        if (outcome.status === "rejected") process.emitWarning(outcome.reason as Error);
+        if (outcome.status === "rejected") warnOfHook(outcome.reason);
       }
       await close(left());
     } finally {
