@@ -302,7 +302,10 @@ async def cancel_all(timeout: float) -> None:
     await cancel_tasks(timeout)
     loop: Any = asyncio.get_running_loop()
     await loop._close_children(timeout)
-    closing = loop.create_task(loop.shutdown_asyncgens())
-    await asyncio.sleep(0)  # then each of them has a Task that will run, whatever the time-out
-    await asyncio.wait([closing], timeout=timeout)
+    if loop._asyncgens:
+        closing = loop.create_task(loop.shutdown_asyncgens())
+        await asyncio.sleep(0)  # then each of them has a Task that will run, whatever the time-out
+        await asyncio.wait([closing], timeout=timeout)
+    else:
+        await loop.shutdown_asyncgens()
     _host.unregister_all()
