@@ -85,7 +85,7 @@ class EnvData {
   bool abandoned = false;        // past the exit sequence: what Python knows of it is left as it is
   int thread_number = 0;         // JavaScript's threadId
   std::vector<int> threads_above;
-  int exit_grace = 0;  // milliseconds
+  int exit_grace = 0;                               // milliseconds
   std::unique_ptr<DescendantsEnd> descendants_end;  // from the `exit` event on
 };
 
