@@ -369,8 +369,9 @@ bool Tls::SendOutgoing(const Gil&, bool even_if_paused) {
 
 bool Tls::ResumeWriting(const Gil& gil) {
   writing_paused = false;
-  if (state == State::kWrapped) return Push(gil);
-  if (state == State::kFlushing) return CallSelf("_do_flush");
+  // What the peer has sent before its end comes first, if it is still to be read.
+  if (state == State::kFlushing && (closed || !reading_paused)) return CallSelf("_do_flush");
+  if (open()) return Push(gil);
   return SendOutgoing(gil, false) || Fail(gil);
 }
 

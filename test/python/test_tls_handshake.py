@@ -360,6 +360,27 @@ class OurTls(Mixin, TransportCase):
 
         self.run_bounded(main())
 
+    def test_the_end_is_not_told_while_reading_is_paused(self) -> None:
+        payload = os.urandom(4_000_000)
+
+        # asyncio loses what is left to write then.
+        async def main() -> None:
+            transport, protocol, peer = await with_peer(self.loop)
+            transport.pause_reading()
+            transport.write(payload)
+            await peer.write(b"last")
+            peer.sock.shutdown(socket.SHUT_WR)
+            self.assertEqual(await peer.read(len(payload)), payload)
+            await until(lambda: "resume" in protocol.calls)
+            self.assertEqual(protocol.calls, ["made", "pause", "resume"])
+            transport.resume_reading()
+            self.assertIsNone(await protocol.lost)
+            self.assertEqual(protocol.data, b"last")
+            self.assertEqual(protocol.calls[-2:], ["eof", "lost"])
+            peer.sock.close()
+
+        self.run_bounded(main())
+
     def test_close_ends_what_waits_paused_after_the_peers_end(self) -> None:
         async def main() -> None:
             transport, protocol, peer = await with_peer(self.loop)
