@@ -77,7 +77,12 @@ class SocketLoop(_coloop.Loop, asyncio.SelectorEventLoop):
     @_like_asyncio
     async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:
         """asyncio's, which leaves out sockets that cannot be made, and gives a server of none."""
-        server = await super().create_server(*args, **options)
+        try:
+            server = await super().create_server(*args, **options)
+        except OSError as error:
+            if error.errno is None:  # from 3.13 on, for the same reason
+                socket.socket().close()
+            raise
         if not server.sockets:
             socket.socket().close()  # raises why
         return server
