@@ -61,7 +61,7 @@ export interface Binding {
   /** Interrupts Python on the thread of a Worker, and on those of its own Workers. */
   interrupt(threadId: number): void;
   /** A Worker ends: interrupts Python on the threads of its own Workers until they have ended. */
-  endDescendants(threadId: number): void;
+  endDescendants(): void;
   /** Reports or interrupts Python that blocks the main thread; a limit of 0 ends that. */
   watchdog(limit: number, interrupt: boolean): void;
   /** When the signal comes, Python that runs is interrupted. Returns the number of the request. */

@@ -59,9 +59,7 @@ export function watchEnds(native: Binding, exit: (code: number) => void): void {
   process.on("beforeExit", () => native.serve());
   if (isMainThread) watchExit(exit);
   else {
-    process.once("worker", () =>
-      process.prependListener("exit", () => native.endDescendants(threadId)),
-    );
+    process.once("worker", () => process.prependListener("exit", () => native.endDescendants()));
   }
   setEnvironmentData(threadsKey, [...threadsAbove(), threadId]);
   interruptTerminated(native);

@@ -152,7 +152,7 @@ export function planOf(answer: unknown, request: SubprocessRequest): Plan | stri
     return isText(reason) ? reason : fail("gave a reason that is no string");
   }
   const change: SubprocessChange = answer === true ? {} : { ...answer };
-  if (answer !== true) checkChange({ ...change }, request);
+  if (answer !== true) checkChange(change as Record<string, unknown>, request);
   const [file, argv] = programOf(change, request);
   const { cwd, env, detached, uid, gid } = { ...request, ...change };
   const rest = { cwd, env, detached, uid, gid };

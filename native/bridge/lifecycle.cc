@@ -8,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -225,27 +224,6 @@ void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
   OnUvOwnerClosed(data);
 }
 
-// Code that another Worker has left in an interpreter may run for the next one, so it keeps its
-// policy, and only a Worker with the same one gets it.
-Result<bool> EnterWithPolicy(const interp::InterpreterConfig& config,
-                             const sandbox::Options& policy) {
-  std::vector<interp::InterpreterHead*> others;
-  Result<bool> entered = interp::EnterOwnInterpreter(config);
-  while (entered.ok() && !entered.value() && !sandbox::IsOwn(policy)) {
-    others.push_back(&interp::CurrentInterpreter());
-    interp::DetachThread();
-    entered = interp::EnterOwnInterpreter(config);
-  }
-  for (interp::InterpreterHead* other : others) {
-    // This thread has an interpreter, and leaving one ends it if the process exits meanwhile.
-    std::thread([other] {
-      interp::AttachThread(*other);
-      interp::LeaveInterpreter();
-    }).join();
-  }
-  return entered;
-}
-
 // The Worker's thread gets Python; true if in an interpreter that has just been made.
 Result<bool> AttachWorker(const StartOptions& options) {
   if (IsAttached()) {
@@ -267,7 +245,8 @@ Result<bool> AttachWorker(const StartOptions& options) {
   }
   interp::InterpreterConfig config = options.interpreter;
   config.before_user_code = sandbox::StartScope::Begin;
-  Result<bool> entered = EnterWithPolicy(config, options.sandbox);
+  config.policy = sandbox::KeyOf(options.sandbox);
+  Result<bool> entered = interp::EnterOwnInterpreter(config);
   if (entered.ok() && entered.value()) {
     Result<void> prepared = PrepareConversion();
     if (!prepared.ok()) return prepared.error();
@@ -432,16 +411,11 @@ napi_value Interrupt(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// endDescendants(threadId): a Worker's `exit` event.
-napi_value EndDescendants(napi_env env, napi_callback_info info) {
-  std::size_t count = 1;
-  napi_value argument = nullptr;
-  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
-  std::int32_t number = 0;
-  napi_get_value_int32(env, argument, &number);
+// endDescendants(): a Worker's `exit` event.
+napi_value EndDescendants(napi_env env, napi_callback_info) {
   EnvData& data = *DataOf(env);
   if (data.descendants_end == nullptr) {
-    data.descendants_end = std::make_unique<DescendantsEnd>(number);
+    data.descendants_end = std::make_unique<DescendantsEnd>(data.thread_number);
   }
   return nullptr;
 }

@@ -13,6 +13,7 @@ struct InterpreterConfig {
   std::string package_folder;                          // the folder that holds `_erlang_impl`
   bool deep_bind = false;                              // extensions are loaded with RTLD_DEEPBIND
   void (*before_user_code)(const Gil& gil) = nullptr;  // before site runs, with a GIL held
+  std::string policy;  // of a Worker's own: only one with the same is used again
 };
 
 // Someone else has initialized Python in this process. Before Initialize.

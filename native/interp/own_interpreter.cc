@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -100,13 +101,16 @@ void RunExit(const Gil& gil, int grace_ms) {
   RunExitHandlers(gil);
 }
 
-// One that has no threads any more, or null.
-InterpreterHead* TakeLeft() {
+// One with that policy that has no threads any more, or null: code that a Worker has left in it may
+// run for the next one.
+InterpreterHead* TakeLeft(const std::string& policy) {
   Left& left = TheLeft();
   const std::lock_guard<std::mutex> lock(left.mutex);
-  const auto found = std::find_if(left.interpreters.begin(), left.interpreters.end(), [](auto* it) {
-    return PyInterpreterState_ThreadHead(it->interpreter) == it->first_state;  // the newest
-  });
+  const auto found =
+      std::find_if(left.interpreters.begin(), left.interpreters.end(), [&](auto* it) {
+        return it->policy == policy &&
+               PyInterpreterState_ThreadHead(it->interpreter) == it->first_state;  // the newest
+      });
   if (found == left.interpreters.end()) return nullptr;
   InterpreterHead* taken = *found;
   left.interpreters.erase(found);
@@ -187,6 +191,7 @@ base::Result<void> MakeInterpreter(const InterpreterConfig& options) {
   if (!made.ok()) return made.error();
   InterpreterHead& interpreter = AddInterpreter(PyThreadState_GetInterpreter(made.value()));
   interpreter.first_state = made.value();
+  interpreter.policy = options.policy;
   SetInterpreterUsable(true);
   AttachThread(interpreter);
   return {};
@@ -203,7 +208,7 @@ void ExitInterpreter(InterpreterHead& interpreter, int grace_ms) {
 }  // namespace
 
 base::Result<bool> EnterOwnInterpreter(const InterpreterConfig& config) {
-  while (InterpreterHead* left = TakeLeft()) {
+  while (InterpreterHead* left = TakeLeft(config.policy)) {
     if (Renew(*left)) return false;
   }
   base::Result<void> made = MakeInterpreter(config);

@@ -1,7 +1,8 @@
 // Interpreters of Workers' own, each with its own GIL: Python 3.12 and newer.
 //
 // One lives as long as the process. Python leaks megabytes with each that ends, and cannot end one
-// whose threads still run; so an interpreter that its Worker has left waits for the next one.
+// whose threads still run; so an interpreter that its Worker has left waits for the next one with
+// the same policy.
 #pragma once
 
 #include <chrono>

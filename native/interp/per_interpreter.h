@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <mutex>
 #include <new>
+#include <string>
 
 #include "base/thread_model.h"
 
@@ -26,6 +27,7 @@ struct InterpreterHead {
   // Of a Worker's own: the thread state that came with it. It is nobody's and stays, since CPython
   // breaks when it uses that one's memory again (gh-126914).
   _ts* first_state = nullptr;
+  std::string policy;  // the same
   // It may be entered: initialised, and not past its exit sequence.
   std::atomic<bool> usable{false};
   // Threads of others that look in (InterpreterVisit): who makes it unusable waits for them.

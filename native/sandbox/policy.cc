@@ -200,13 +200,7 @@ base::Result<Selection> Select(const std::vector<std::string>& names) {
   return selection;
 }
 
-// But for `children`.
-bool Same(const Options& one, const Options& other) {
-  const auto lists = [](const Options& it) {
-    return std::array{Sorted(it.allow), Sorted(it.deny), Sorted(it.rules), Sorted(it.watch)};
-  };
-  return one.strict == other.strict && lists(one) == lists(other);
-}
+bool Same(const Options& one, const Options& other) { return KeyOf(one) == KeyOf(other); }
 
 // What subprocess raises on its way to a child of Node's.
 bool IsRouted(EventId event) {
@@ -319,10 +313,20 @@ void SetOwn(OwnChoice choice) {
   if (any) some_have_own.store(true);
 }
 
-bool IsOwn(const Options& options) { return Same(options, own->options); }
+// But for `children`.
+std::string KeyOf(const Options& options) {
+  std::string key = options.strict ? "strict" : "";
+  for (const auto* list : {&options.allow, &options.deny, &options.rules, &options.watch}) {
+    key += ';';
+    for (const std::string& text : Sorted(*list)) {
+      key += std::to_string(text.size()) + ':' + text;
+    }
+  }
+  return key;
+}
 
 base::Result<void> CheckSameOwn(const Options& options) {
-  if (Same(options, Options{}) || IsOwn(options)) return {};
+  if (Same(options, Options{}) || Same(options, own->options)) return {};
   return base::Error{"ERR_COLOOP_POLICY",
                      "the sandbox of this Worker's interpreter was set by its first start: start "
                      "Python again with the same sandbox options or with none"};

@@ -62,8 +62,8 @@ struct OwnChoice {
 [[nodiscard]] base::Result<OwnChoice> ParseOwn(const Options& options);
 // For the calling thread's interpreter, which is new: before user code.
 void SetOwn(OwnChoice choice);
-// Whether the options are those of SetOwn.
-[[nodiscard]] bool IsOwn(const Options& options);
+// A text that is the same for the same policy.
+[[nodiscard]] std::string KeyOf(const Options& options);
 // An error unless the options are empty or those of SetOwn.
 [[nodiscard]] base::Result<void> CheckSameOwn(const Options& options);
 

@@ -51,21 +51,5 @@ assert.equal(await outcome, "ERR_COLOOP_INTERRUPTED");
 assert.equal(py.evalSync("40 + 2"), 42);
 
 // Python that catches everything does not keep a Worker that is terminated.
-await terminateOwn(async ({ py, tell }) => {
-  py.register("ready", () => tell("ready"));
-  py.execSync(`
-import time
-from coloop import ready
-
-told = False
-while True:
-    try:
-        if not told:
-            told = True
-            ready()
-        time.sleep(0.01)
-    except BaseException:
-        pass
-`);
-});
+await terminateOwn(({ py, catchEverything, tell }) => catchEverything(py, () => tell("ready")));
 console.log("pass");

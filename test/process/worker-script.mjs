@@ -1,6 +1,7 @@
 // What the Workers of the worker-*.mjs scripts run: the task that their data names.
 import { parentPort, workerData } from "node:worker_threads";
 import { Python } from "coloop";
+import { catchEverything } from "./catching-helpers.mjs";
 
 const py = await Python.start();
 const ready = (text = "ready") => parentPort.postMessage(text);
@@ -18,21 +19,7 @@ const tasks = {
     py.execSync("import time\ntime.sleep(60)");
   },
   async catches() {
-    py.register("ready", () => ready());
-    py.execSync(`
-import time
-from coloop import ready
-
-told = False
-while True:
-    try:
-        if not told:
-            told = True
-            ready()
-        time.sleep(0.01)
-    except BaseException:
-        pass
-`);
+    catchEverything(py, ready);
   },
   async run() {
     ready();

@@ -7,16 +7,9 @@ import socket
 import unittest
 from typing import Any
 
-from transports import Bounded, TransportCase
+from transports import Bounded, TransportCase, streams
 
 import coloop
-
-
-def streams() -> tuple[socket.socket, socket.socket]:
-    a, b = socket.socketpair()
-    a.setblocking(False)
-    b.setblocking(False)
-    return a, b
 
 
 class Buffers(Bounded):

@@ -14,16 +14,9 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from transports import Bounded, TransportCase, until
+from transports import Bounded, TransportCase, streams, until
 
 import coloop
-
-
-def streams() -> tuple[socket.socket, socket.socket]:
-    a, b = socket.socketpair()
-    a.setblocking(False)
-    b.setblocking(False)
-    return a, b
 
 
 class Gone(Bounded):

@@ -41,6 +41,13 @@ class Recorder(asyncio.Protocol):
         self.lost.set_result(exc)
 
 
+def streams() -> tuple[socket.socket, socket.socket]:
+    a, b = socket.socketpair()
+    a.setblocking(False)
+    b.setblocking(False)
+    return a, b
+
+
 async def pair(loop: Any) -> tuple[Any, Recorder, socket.socket]:
     """A transport with its protocol, and the other end as a plain socket."""
     ours, theirs = socket.socketpair()
