@@ -12,6 +12,7 @@
 #include "interp/ref.h"
 #include "io/address.h"
 #include "io/context_scope.h"
+#include "io/stream.h"
 #include "io/stream_type.h"
 #include "loop/channel.h"
 #include "loop/loop.h"
@@ -36,7 +37,9 @@ class Acceptor final : public loop::Channel {
   [[nodiscard]] bool Flush(const Gil&) override { return true; }
   void Dropped() override { fd = -1; }
 
-  [[nodiscard]] bool Start() { return loop_.Attach(fd, *this); }
+  [[nodiscard]] bool Start() {
+    return SetUpSocket(fd, Address::OfSocket(fd), &short_read_) && loop_.Attach(fd, *this);
+  }
   void Stop() {
     if (fd >= 0) loop_.Detach(std::exchange(fd, -1), *this, true);
   }
@@ -55,6 +58,7 @@ class Acceptor final : public loop::Channel {
   [[nodiscard]] bool Connect(const Gil& gil, int accepted, const Address& peer);
 
   loop::Loop& loop_;
+  Stream::ShortRead short_read_ = Stream::ShortRead::kNothing;  // of what is accepted
 };
 
 bool Acceptor::Run(const Gil& gil) {
@@ -107,7 +111,7 @@ bool Acceptor::Connect(const Gil& gil, int accepted, const Address& peer) {
   Owned transport;
   if (protocol) {
     transport = AcceptStream(gil, transport_class.get(), loop_object.get(), accepted, peer,
-                             protocol.get(), server.get());
+                             short_read_, protocol.get(), server.get());
     if (transport) {
       if (!loop_.debug) return true;
       const Owned logged(PyObject_CallMethod(loop_object.get(), "_log_accepted", "OO", server.get(),

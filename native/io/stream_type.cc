@@ -57,22 +57,6 @@ bool AttachServer(PyObject* self, Stream& stream, PyObject* server) {
   return static_cast<bool>(done);
 }
 
-// Small writes go out without waiting for the acknowledgement of the ones before. Says what a short
-// read means. False with an exception set.
-bool SetUp(int fd, const Address& name, Stream::ShortRead* short_read) {
-  const sa_family_t family = name.length != 0 ? name.storage.ss_family : sa_family_t{AF_UNSPEC};
-  *short_read = family == AF_UNIX ? Stream::ShortRead::kLevel : Stream::ShortRead::kNothing;
-  if (family != AF_UNSPEC && family != AF_INET && family != AF_INET6) return true;
-  const int on = 1;
-  if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0) {
-    *short_read = Stream::ShortRead::kEmpty;
-    return true;
-  }
-  if (errno != EBADF) return true;  // not TCP
-  PyErr_SetFromErrno(PyExc_OSError);
-  return false;
-}
-
 int Init(PyObject* self, PyObject* args, PyObject* kwargs) {
   static const char* keywords[] = {"loop",  "sock",   "protocol", "waiter",
                                    "extra", "server", nullptr};
@@ -91,7 +75,10 @@ int Init(PyObject* self, PyObject* args, PyObject* kwargs) {
   if (fd == -1 && PyErr_Occurred() != nullptr) return -1;
   const Address name = Address::OfSocket(static_cast<int>(fd));
   Stream::ShortRead short_read{};
-  if (!SetUp(static_cast<int>(fd), name, &short_read)) return -1;
+  if (!SetUpSocket(static_cast<int>(fd), name, &short_read)) {
+    PyErr_SetFromErrno(PyExc_OSError);
+    return -1;
+  }
   Owned dict = extra == Py_None ? Owned(PyDict_New()) : Owned::NewRef(extra);
   if (!dict) return -1;
   SetExtra(self, std::move(dict));
@@ -222,8 +209,18 @@ bool IsStreamType(PyObject* object) {
          PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(object), state->type) != 0;
 }
 
+bool SetUpSocket(int fd, const Address& name, Stream::ShortRead* short_read) {
+  const sa_family_t family = name.length != 0 ? name.storage.ss_family : sa_family_t{AF_UNSPEC};
+  *short_read = family == AF_UNIX ? Stream::ShortRead::kLevel : Stream::ShortRead::kNothing;
+  if (family != AF_UNSPEC && family != AF_INET && family != AF_INET6) return true;
+  const int on = 1;
+  const bool is_tcp = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
+  if (is_tcp) *short_read = Stream::ShortRead::kEmpty;
+  return is_tcp || errno != EBADF;
+}
+
 Owned AcceptStream(const Gil& gil, PyObject* type, PyObject* loop, int fd, const Address& peer,
-                   PyObject* protocol, PyObject* server) {
+                   Stream::ShortRead short_read, PyObject* protocol, PyObject* server) {
   auto* class_object = reinterpret_cast<PyTypeObject*>(type);
   Owned self(class_object->tp_alloc(class_object, 0));
   Owned dict(self ? PyDict_New() : nullptr);
@@ -239,6 +236,7 @@ Owned AcceptStream(const Gil& gil, PyObject* type, PyObject* loop, int fd, const
   }
   stream->peer = peer;
   stream->name = Address::OfSocket(fd);
+  stream->SetShortRead(short_read);
   const bool ready = UseProtocol(*stream, protocol) && AttachServer(self.get(), *stream, server) &&
                      stream->Start(gil, nullptr);
   return ready ? std::move(self) : Owned();

@@ -4,6 +4,7 @@
 #include "interp/gil.h"
 #include "interp/ref.h"
 #include "io/address.h"
+#include "io/stream.h"
 
 namespace coloop::io {
 
@@ -16,10 +17,16 @@ namespace coloop::io {
 // Whether it is the type or a subclass.
 [[nodiscard]] bool IsStreamType(_object* object);
 
+// Of TCP, small writes go out without waiting for the acknowledgement of the ones before; accepted
+// connections inherit that from what listens (Linux, tcp(7)). Says what a short read means for
+// them. False with errno for what is no descriptor.
+[[nodiscard]] bool SetUpSocket(int fd, const Address& name, Stream::ShortRead* short_read);
+
 // A transport of class `type` (a subclass) for an accepted descriptor, which it owns from then on,
-// also when this fails; started. Null with an exception set.
+// also when this fails; started. `short_read`: of the socket that listens. Null with an exception
+// set.
 [[nodiscard]] interp::Owned AcceptStream(const interp::Gil& gil, _object* type, _object* loop,
-                                         int fd, const Address& peer, _object* protocol,
-                                         _object* server);
+                                         int fd, const Address& peer, Stream::ShortRead short_read,
+                                         _object* protocol, _object* server);
 
 }  // namespace coloop::io

@@ -394,9 +394,6 @@ class ErlangEventLoop(TlsLoop, SubprocessLoop, SocketLoop):
         if sslcontext:
             protocol_factory = self._tls_protocol_factory(protocol_factory, sslcontext, *timeouts)
         self._check_closed()
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            # Accepted connections inherit it (Linux, tcp(7)).
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         descriptor = _descriptor(sock)
         _coloop.Acceptor(self, descriptor, protocol_factory, StreamTransport, server, backlog)
         self._listening[descriptor] = (protocol_factory, sock, server, backlog)

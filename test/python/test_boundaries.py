@@ -99,6 +99,50 @@ class Mixin(Bounded):
 
         self.check_all_is_read(ours, send, b"onetwothreefour")
 
+    def check_all_is_served(self: Any, family: int, address: Any, send: Any, data: bytes) -> None:
+        async def main() -> None:
+            served: asyncio.Future[Recorder] = self.loop.create_future()
+
+            class Serving(Recorder):
+                def connection_made(self, transport: Any) -> None:
+                    super().connection_made(transport)
+                    served.set_result(self)
+
+            listener = socket.socket(family)
+            listener.bind(address)
+            serve: Any = self.loop.create_unix_server
+            if family == socket.AF_INET:
+                serve = self.loop.create_server
+            server = await serve(Serving, sock=listener)
+            far = socket.socket(family)
+            far.connect(listener.getsockname())
+            protocol = await served
+            for _ in range(2):
+                protocol.data.clear()
+                send(far)
+                await until(lambda: len(protocol.data) >= len(data))
+                self.assertEqual(bytes(protocol.data), data)
+            far.close()
+            await protocol.lost
+            server.close()
+
+        self.run_bounded(main())
+
+    def test_what_comes_along_to_a_server(self: Any) -> None:
+        def urgent(far: socket.socket) -> None:
+            far.send(b"abc")
+            far.send(b"X", socket.MSG_OOB)
+            far.send(b"def")
+
+        def descriptors(far: socket.socket) -> None:
+            far.send(b"one")
+            send_descriptor(far, b"two")
+            far.send(b"three")
+
+        self.check_all_is_served(socket.AF_INET, ("127.0.0.1", 0), urgent, b"abcdef")
+        name = f"\0coloop-{os.getpid()}-{id(self)}"
+        self.check_all_is_served(socket.AF_UNIX, name, descriptors, b"onetwothree")
+
     def read_pipe(self: Any, reading: Any, send: Any, expected: bytes) -> None:
         async def main() -> None:
             transport, protocol = await self.loop.connect_read_pipe(Recorder, reading)
@@ -257,6 +301,36 @@ class OurBoundaries(Mixin, TransportCase):
             await protocol.lost
 
         self.run_bounded(main())
+
+    def test_a_short_read_is_not_followed_by_a_vain_one(self) -> None:
+        depths: list[int] = []
+
+        class Echo(Recorder):
+            def data_received(self, data: bytes) -> None:
+                super().data_received(data)
+                loop: Any = asyncio.get_running_loop()
+                loop.call_soon(lambda: depths.append(loop.metrics()["ready_depth"]))
+                self.transport.write(data)
+
+        async def exchange(address: Any, connect: Any) -> None:
+            _, protocol = await connect(Recorder, *address)
+            for count in (1, 2):
+                protocol.transport.write(b"x")
+                await until(lambda count=count: len(protocol.data) == count)
+            protocol.transport.close()
+            await protocol.lost
+
+        async def main() -> None:
+            server = await self.loop.create_server(Echo, "127.0.0.1", 0)
+            await exchange(server.sockets[0].getsockname(), self.loop.create_connection)
+            server.close()
+            name = f"\0coloop-{os.getpid()}-vain"
+            server = await self.loop.create_unix_server(Echo, name)
+            await exchange((name,), self.loop.create_unix_connection)
+            server.close()
+
+        self.run_bounded(main())
+        self.assertEqual(depths, [0, 0, 0, 0])
 
 
 class AsyncioBoundaries(Mixin, TransportCase):
