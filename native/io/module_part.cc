@@ -11,7 +11,7 @@
 #include "io/resolver.h"
 #include "io/socket_functions.h"
 #include "io/span.h"
-#include "io/stream_reader.h"
+#include "io/stream_protocol.h"
 #include "io/stream_type.h"
 #include "io/tls_type.h"
 
@@ -52,6 +52,9 @@ bool InitNames(const interp::Gil&) {
       {&names.throw_method, "throw"},
       {&names.feed_data, "feed_data"},
       {&names.cancelled, "cancelled"},
+      {&names.is_closing, "is_closing"},
+      {&names.exception, "exception"},
+      {&names.drain_helper, "_drain_helper"},
       {&names.buffer, "_buffer"},
       {&names.eof, "_eof"},
       {&names.waiter, "_waiter"},
@@ -61,6 +64,10 @@ bool InitNames(const interp::Gil&) {
       {&names.limit, "_limit"},
       {&names.loop, "_loop"},
       {&names.stream_reader_wr, "_stream_reader_wr"},
+      {&names.stream_writer, "_stream_writer"},
+      {&names.connection_lost_field, "_connection_lost"},
+      {&names.protocol, "_protocol"},
+      {&names.reader, "_reader"},
   };
   for (const auto& each : all) {
     *each.name = PyUnicode_InternFromString(each.text);
@@ -73,7 +80,7 @@ bool InitNames(const interp::Gil&) {
 const MethodNames& Names() { return *method_names; }
 
 bool AddToModule(const interp::Gil& gil, PyObject* module) {
-  return InitNames(gil) && InitSpan(gil) && InitStreamReader(gil) && AddStreamType(gil, module) &&
+  return InitNames(gil) && InitSpan(gil) && InitStreams(gil) && AddStreamType(gil, module) &&
          AddTlsType(gil, module) && AddPipeTypes(gil, module) && AddAcceptorType(gil, module) &&
          AddDatagramType(gil, module) && AddSocketFunctions(gil, module) &&
          AddResolver(gil, module);

@@ -35,6 +35,9 @@ struct MethodNames {
   _object* throw_method;
   _object* feed_data;
   _object* cancelled;
+  _object* is_closing;
+  _object* exception;
+  _object* drain_helper;
   // Attributes of a StreamReader
   _object* buffer;
   _object* eof;
@@ -44,8 +47,13 @@ struct MethodNames {
   _object* paused;
   _object* limit;
   _object* loop;
-  // and of its protocol
+  // of its protocol
   _object* stream_reader_wr;
+  _object* stream_writer;
+  _object* connection_lost_field;
+  // and of a StreamWriter
+  _object* protocol;
+  _object* reader;
   _object* minus_one;  // what get_buffer is called with
 };
 

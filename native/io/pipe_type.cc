@@ -13,7 +13,7 @@
 #include "interp/ref.h"
 #include "io/stream.h"
 #include "io/stream_object.h"
-#include "io/stream_reader.h"
+#include "io/stream_protocol.h"
 #include "io/transport.h"
 
 namespace coloop::io {
@@ -86,7 +86,7 @@ int InitPipe(PyObject* self, PyObject* args, PyObject* kwargs, bool writes) {
   if (stream == nullptr) return -1;
   stream->socket = Owned::NewRef(pipe.file);
   const Gil gil = Gil::FromPython();
-  if (!UseNativeReader(gil, pipe.protocol)) return -1;
+  if (!UseNativeStreams(gil, pipe.protocol)) return -1;
   stream->SetProtocol(pipe.protocol, false, nullptr);
   return stream->Start(gil, pipe.waiter == Py_None ? nullptr : pipe.waiter) ? 0 : -1;
 }
@@ -101,7 +101,7 @@ int InitWriter(PyObject* self, PyObject* args, PyObject* kwargs) {
 
 PyObject* SetProtocol(PyObject* self, PyObject* protocol) {
   Stream* stream = GetStream(self);
-  if (stream == nullptr || !UseNativeReader(Gil::FromPython(), protocol)) return nullptr;
+  if (stream == nullptr || !UseNativeStreams(Gil::FromPython(), protocol)) return nullptr;
   stream->SetProtocol(protocol, false, nullptr);
   Py_RETURN_NONE;
 }

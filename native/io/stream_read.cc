@@ -1,12 +1,8 @@
-// StreamReader.read() and StreamReader._wait_for_data() of asyncio/streams.py, step for step.
-//
-// The state is the reader's, in its attributes, as everything that reads it without us expects; the
-// coroutine has no more than how far it is. As a coroutine of Python's it does nothing before it is
-// awaited, warns when nobody awaits it, and gives up the reader's waiter when it is closed.
+// StreamReader.read() and StreamReader._wait_for_data() of asyncio/streams.py, step for step. The
+// state is the reader's, in its attributes, as everything that reads it without us expects.
 #include "io/stream_read.h"
 
 #include <Python.h>
-#include <structmember.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -14,10 +10,11 @@
 
 #include "interp/error.h"
 #include "interp/gil.h"
-#include "interp/method.h"
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "io/names.h"
+#include "io/stream_coroutine.h"
+#include "io/stream_fields.h"
 
 namespace coloop::io {
 
@@ -26,53 +23,22 @@ using interp::Owned;
 
 namespace {
 
-struct ReadObject {
-  PyObject_HEAD PyObject* reader;
-  PyObject* method;   // whom the waiter is for, in the text of an error
-  PyObject* waiting;  // the waiter's iterator, while it waits
-  PyObject* weak_references;
-  long limit;  // what read() was asked for; 0: only waits
-  bool started;
-  bool running;
-  bool ended;
-};
-
 struct ReadState {
-  PyTypeObject* type = nullptr;
   PyObject* read = nullptr;  // "read"
 };
-interp::PerInterpreter<ReadState> state;
+interp::PerInterpreter<ReadState> names;
 
-ReadObject& From(PyObject* self) { return *reinterpret_cast<ReadObject*>(self); }
-
-// -1 with an exception set.
-int IsTrue(PyObject* reader, PyObject* name) {
-  const Owned value(PyObject_GetAttr(reader, name));
-  return value ? PyObject_IsTrue(value.get()) : -1;
-}
-
-bool ResumeTransport(PyObject* reader) {
-  if (PyObject_SetAttr(reader, Names().paused, Py_False) != 0) return false;
-  const Owned transport(PyObject_GetAttr(reader, Names().transport));
+bool ResumeTransport(const Fields& reader) {
+  if (!reader.Set(Names().paused, Py_False)) return false;
+  const Owned transport = reader.Get(Names().transport);
   if (!transport) return false;
   const Owned done(PyObject_CallMethodNoArgs(transport.get(), Names().resume_reading));
   return static_cast<bool>(done);
 }
 
-// The iterator that `await` would drive.
-Owned IteratorOf(PyObject* awaitable) {
-  const PyAsyncMethods* async = Py_TYPE(awaitable)->tp_as_async;
-  if (async == nullptr || async->am_await == nullptr) {
-    PyErr_Format(PyExc_TypeError, "object %.100s can't be used in 'await' expression",
-                 Py_TYPE(awaitable)->tp_name);
-    return Owned();
-  }
-  return Owned(async->am_await(awaitable));
-}
-
 // The reader's bytearray; null with an exception set.
-Owned BufferOf(PyObject* reader) {
-  Owned buffer(PyObject_GetAttr(reader, Names().buffer));
+Owned BufferOf(const Fields& reader) {
+  Owned buffer = reader.Get(Names().buffer);
   if (buffer && PyByteArray_Check(buffer.get()) == 0) {
     PyErr_Format(PyExc_TypeError, "StreamReader._buffer is a bytearray, not %.100s",
                  Py_TYPE(buffer.get())->tp_name);
@@ -81,8 +47,22 @@ Owned BufferOf(PyObject* reader) {
   return buffer;
 }
 
+// Pauses end once no more than the limit is there.
+bool MaybeResume(const Fields& reader) {
+  const int paused = reader.IsTrue(Names().paused);
+  if (paused <= 0) return paused == 0;
+  const Owned buffer = reader.Get(Names().buffer);
+  const Owned limit = buffer ? reader.Get(Names().limit) : Owned();
+  const Py_ssize_t size = limit ? PyObject_Size(buffer.get()) : -1;
+  const Owned length(size >= 0 ? PyLong_FromSsize_t(size) : nullptr);
+  if (!length) return false;
+  const int fits = PyObject_RichCompareBool(length.get(), limit.get(), Py_LE);
+  if (fits < 0) return false;
+  return fits == 0 || ResumeTransport(reader);
+}
+
 // At most `limit` bytes of what is there.
-Owned Take(const Gil& gil, PyObject* reader, Py_ssize_t limit) {
+Owned Take(const Fields& reader, Py_ssize_t limit) {
   const Owned buffer = BufferOf(reader);
   if (!buffer) return Owned();
   const Py_ssize_t size = PyByteArray_GET_SIZE(buffer.get());
@@ -91,48 +71,60 @@ Owned Take(const Gil& gil, PyObject* reader, Py_ssize_t limit) {
   if (!data) return Owned();
   const int dropped = count == size ? PyByteArray_Resize(buffer.get(), 0)
                                     : PySequence_DelSlice(buffer.get(), 0, count);
-  return dropped == 0 && MaybeResumeTransport(gil, reader) ? std::move(data) : Owned();
+  return dropped == 0 && MaybeResume(reader) ? std::move(data) : Owned();
 }
 
-// Makes the reader's waiter. False with an exception set.
-bool BeginToWait(ReadObject& self) {
-  const Owned other(PyObject_GetAttr(self.reader, Names().waiter));
-  if (!other) return false;
+// Makes the reader's waiter. Null: with an exception set, or it waits.
+Owned BeginToWait(const Fields& reader, CoroutineState& state) {
+  const Owned other = reader.Get(Names().waiter);
+  if (!other) return Owned();
   if (other.get() != Py_None) {
     PyErr_Format(PyExc_RuntimeError,
                  "%S() called while another coroutine is already waiting for incoming data",
-                 self.method);
-    return false;
+                 state.method.get());
+    return Owned();
   }
-  const int eof = IsTrue(self.reader, Names().eof);
+  const int eof = reader.IsTrue(Names().eof);
   if (eof != 0) {
     if (eof > 0) PyErr_SetString(PyExc_AssertionError, "_wait_for_data after EOF");
-    return false;
+    return Owned();
   }
   // Whoever waits while the transport is paused waits for ever.
-  const int paused = IsTrue(self.reader, Names().paused);
-  if (paused < 0 || (paused > 0 && !ResumeTransport(self.reader))) return false;
-  const Owned loop(PyObject_GetAttr(self.reader, Names().loop));
+  const int paused = reader.IsTrue(Names().paused);
+  if (paused < 0 || (paused > 0 && !ResumeTransport(reader))) return Owned();
+  const Owned loop = reader.Get(Names().loop);
   const Owned waiter(loop ? PyObject_CallMethodNoArgs(loop.get(), Names().create_future) : nullptr);
   Owned iterator = waiter ? IteratorOf(waiter.get()) : Owned();
-  if (!iterator || PyObject_SetAttr(self.reader, Names().waiter, waiter.get()) != 0) return false;
-  self.waiting = iterator.release();
-  return true;
+  if (iterator && reader.Set(Names().waiter, waiter.get())) state.waiting = std::move(iterator);
+  return Owned();
+}
+
+Owned BeginWait(const Gil& gil, CoroutineState& state) {
+  return BeginToWait(Fields(gil, state.owner.get()), state);
 }
 
 // The end of waiting, with or without an exception.
-bool EndWaiting(const Gil& gil, ReadObject& self) {
-  const Owned iterator(std::exchange(self.waiting, nullptr));
+bool EndWaiting(const Gil& gil, const Fields& reader, CoroutineState& state) {
+  state.waiting.reset();
   const bool failed = PyErr_Occurred() != nullptr;
   const Owned exception = failed ? interp::TakeException(gil) : Owned();
-  const bool done = PyObject_SetAttr(self.reader, Names().waiter, Py_None) == 0;
+  const bool done = reader.Set(Names().waiter, Py_None);
   if (done && failed) interp::RaiseException(gil, exception.get());
   return done && !failed;
 }
 
-// Null without an exception: it has to wait.
-Owned TakeAtOnce(const Gil& gil, ReadObject& self) {
-  const Owned exception(PyObject_GetAttr(self.reader, Names().exception_field));
+Owned EndWait(const Gil& gil, CoroutineState& state, Owned) {
+  const bool done = EndWaiting(gil, Fields(gil, state.owner.get()), state);
+  return done ? Owned::NewRef(Py_None) : Owned();
+}
+
+bool GiveUp(const Gil& gil, CoroutineState& state) {
+  return EndWaiting(gil, Fields(gil, state.owner.get()), state);
+}
+
+Owned BeginRead(const Gil& gil, CoroutineState& state) {
+  const Fields reader(gil, state.owner.get());
+  const Owned exception = reader.Get(Names().exception_field);
   if (!exception) return Owned();
   if (exception.get() != Py_None) {
     if (PyExceptionInstance_Check(exception.get())) {
@@ -144,293 +136,51 @@ Owned TakeAtOnce(const Gil& gil, ReadObject& self) {
     }
     return Owned();
   }
-  const Owned buffer = BufferOf(self.reader);
+  const Owned buffer = BufferOf(reader);
   if (!buffer) return Owned();
   if (PyByteArray_GET_SIZE(buffer.get()) == 0) {
-    const int eof = IsTrue(self.reader, Names().eof);
-    if (eof <= 0) return Owned();
+    const int eof = reader.IsTrue(Names().eof);
+    if (eof < 0) return Owned();
+    if (eof == 0) return BeginToWait(reader, state);
   }
-  return Take(gil, self.reader, self.limit);
+  return Take(reader, state.limit);
 }
 
-// As in every coroutine (PEP 479), or it would look like its end.
-void HideStopIteration(const Gil& gil) {
-  if (PyErr_ExceptionMatches(PyExc_StopIteration) == 0) return;
-  Owned cause = interp::TakeException(gil);
-  PyErr_SetString(PyExc_RuntimeError, "coroutine raised StopIteration");
-  const Owned error = interp::TakeException(gil);
-  PyException_SetContext(error.get(), Owned::NewRef(cause.get()).release());
-  PyException_SetCause(error.get(), cause.release());
-  interp::RaiseException(gil, error.get());
+Owned EndRead(const Gil& gil, CoroutineState& state, Owned) {
+  const Fields reader(gil, state.owner.get());
+  return EndWaiting(gil, reader, state) ? Take(reader, state.limit) : Owned();
 }
 
-PySendResult ResultOf(const Gil& gil, ReadObject& self, Owned value, PyObject** result) {
-  self.ended = true;
-  *result = value.release();
-  if (*result != nullptr) return PYGEN_RETURN;
-  HideStopIteration(gil);
-  return PYGEN_ERROR;
-}
+constexpr CoroutineSteps kRead{"read", "StreamReader.read", BeginRead, EndRead, GiveUp};
+constexpr CoroutineSteps kWait{"_wait_for_data", "StreamReader._wait_for_data", BeginWait, EndWait,
+                               GiveUp};
 
-// What the waiter's iterator answered: `sent`, with `value`.
-PySendResult Answered(const Gil& gil, ReadObject& self, PySendResult sent, Owned value,
-                      PyObject** result) {
-  if (sent == PYGEN_NEXT) {
-    *result = value.release();
-    return PYGEN_NEXT;
-  }
-  if (!EndWaiting(gil, self)) return ResultOf(gil, self, Owned(), result);
-  if (self.limit == 0) return ResultOf(gil, self, Owned::NewRef(Py_None), result);
-  return ResultOf(gil, self, Take(gil, self.reader, self.limit), result);
-}
-
-PySendResult Drive(const Gil& gil, ReadObject& self, PyObject* argument, PyObject** result) {
-  if (self.waiting == nullptr) {
-    self.started = true;
-    Owned data = self.limit > 0 ? TakeAtOnce(gil, self) : Owned();
-    const bool waits = !data && PyErr_Occurred() == nullptr;
-    if (!waits || !BeginToWait(self)) return ResultOf(gil, self, std::move(data), result);
-  }
-  const Owned iterator = Owned::NewRef(self.waiting);
-  PyObject* value = nullptr;
-  const PySendResult sent = PyIter_Send(iterator.get(), argument, &value);
-  return Answered(gil, self, sent, Owned(value), result);
-}
-
-// False with an exception set: nothing can be sent or thrown into it now.
-bool MayRun(const ReadObject& self) {
-  if (self.running) {
-    PyErr_SetString(PyExc_ValueError, "coroutine already executing");
-  } else if (self.ended) {
-    PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
-  }
-  return !self.running && !self.ended;
-}
-
-PySendResult Send(PyObject* object, PyObject* argument, PyObject** result) {
-  ReadObject& self = From(object);
-  *result = nullptr;
-  if (!MayRun(self)) return PYGEN_ERROR;
-  if (!self.started && argument != Py_None) {
-    PyErr_SetString(PyExc_TypeError, "can't send non-None value to a just-started coroutine");
-    return PYGEN_ERROR;
-  }
-  self.running = true;
-  const PySendResult sent = Drive(Gil::FromPython(), self, argument, result);
-  self.running = false;
-  return sent;
-}
-
-// A result as what next() and send() of an iterator give.
-PyObject* AsIterator(PySendResult sent, PyObject* value) {
-  if (sent != PYGEN_RETURN) return value;
-  const Owned owned(value);
-  const Owned stop(PyObject_CallOneArg(PyExc_StopIteration, value));
-  if (stop) PyErr_SetObject(PyExc_StopIteration, stop.get());
-  return nullptr;
-}
-
-PyObject* SendMethod(PyObject* self, PyObject* argument) {
-  PyObject* value = nullptr;
-  const PySendResult sent = Send(self, argument, &value);
-  return AsIterator(sent, value);
-}
-
-PyObject* Next(PyObject* self) { return SendMethod(self, Py_None); }
-
-// Raises what throw(type[, value[, traceback]]) was called with.
-void RaiseThrown(PyObject* const* args, Py_ssize_t count) {
-  PyObject* type = args[0];
-  PyObject* value = count > 1 && args[1] != Py_None ? args[1] : nullptr;
-  if (PyExceptionInstance_Check(type)) {
-    PyErr_SetObject(PyExceptionInstance_Class(type), type);
-  } else if (PyExceptionClass_Check(type)) {
-    PyErr_SetObject(type, value);
-  } else {
-    PyErr_Format(PyExc_TypeError,
-                 "exceptions must be classes or instances deriving from BaseException, not %.100s",
-                 Py_TYPE(type)->tp_name);
-  }
-}
-
-PySendResult Throw(const Gil& gil, ReadObject& self, PyObject* const* args, Py_ssize_t count,
-                   PyObject** result) {
-  self.started = true;
-  if (self.waiting == nullptr) {
-    RaiseThrown(args, count);
-    return ResultOf(gil, self, Owned(), result);
-  }
-  const Owned iterator = Owned::NewRef(self.waiting);
-  const Owned method(PyObject_GetAttr(iterator.get(), Names().throw_method));
-  if (!method) {  // as `await`: then it is raised here
-    PyErr_Clear();
-    RaiseThrown(args, count);
-    return Answered(gil, self, PYGEN_ERROR, Owned(), result);
-  }
-  Owned value(PyObject_Vectorcall(method.get(), args, static_cast<std::size_t>(count), nullptr));
-  if (value) return Answered(gil, self, PYGEN_NEXT, std::move(value), result);
-  if (PyErr_ExceptionMatches(PyExc_StopIteration) == 0) {
-    return Answered(gil, self, PYGEN_ERROR, Owned(), result);
-  }
-  PyErr_Clear();
-  return Answered(gil, self, PYGEN_RETURN, Owned(), result);
-}
-
-PyObject* ThrowMethod(PyObject* object, PyObject* const* args, Py_ssize_t count) {
-  ReadObject& self = From(object);
-  if (count < 1 || count > 3) {
-    return PyErr_Format(PyExc_TypeError, "throw() takes 1 to 3 arguments (%zd given)", count);
-  }
-  if (!MayRun(self)) return nullptr;
-  self.running = true;
-  PyObject* value = nullptr;
-  const PySendResult sent = Throw(Gil::FromPython(), self, args, count, &value);
-  self.running = false;
-  return AsIterator(sent, value);
-}
-
-PyObject* Close(PyObject* object, PyObject*) {
-  ReadObject& self = From(object);
-  if (self.running) {
-    PyErr_SetString(PyExc_ValueError, "coroutine already executing");
-    return nullptr;
-  }
-  self.started = true;
-  self.ended = true;
-  if (self.waiting != nullptr && !EndWaiting(Gil::FromPython(), self)) return nullptr;
-  Py_RETURN_NONE;
-}
-
-PyObject* Await(PyObject* self) { return Owned::NewRef(self).release(); }
-
-const char* NameOf(PyObject* self) { return From(self).limit > 0 ? "read" : "_wait_for_data"; }
-
-PyObject* GetName(PyObject* self, void*) { return PyUnicode_FromString(NameOf(self)); }
-
-PyObject* GetQualifiedName(PyObject* self, void*) {
-  return PyUnicode_FromFormat("StreamReader.%s", NameOf(self));
-}
-
-PyObject* GetRunning(PyObject* self, void*) { return PyBool_FromLong(From(self).running ? 1 : 0); }
-
-int Traverse(PyObject* object, visitproc visit, void* arg) {
-  const ReadObject& self = From(object);
-  Py_VISIT(Py_TYPE(object));
-  Py_VISIT(self.reader);
-  Py_VISIT(self.method);
-  Py_VISIT(self.waiting);
-  return 0;
-}
-
-void Finalize(PyObject* object) {
-  const ReadObject& self = From(object);
-  if (self.ended) return;
-  const Gil gil = Gil::FromPython();
-  const bool failed = PyErr_Occurred() != nullptr;
-  const Owned exception = failed ? interp::TakeException(gil) : Owned();
-  if (!self.started) {
-    const Owned name(GetQualifiedName(object, nullptr));
-    if (!name || PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%U' was never awaited",
-                                  name.get()) != 0) {
-      interp::ReportUnraisable(gil, object);
-    }
-  }
-  const Owned closed(Close(object, nullptr));
-  if (!closed) interp::ReportUnraisable(gil, object);
-  if (failed) interp::RaiseException(gil, exception.get());
-}
-
-void Dealloc(PyObject* object) {
-  if (PyObject_CallFinalizerFromDealloc(object) != 0) return;
-  PyTypeObject* type = Py_TYPE(object);
-  PyObject_GC_UnTrack(object);
-  ReadObject& self = From(object);
-  if (self.weak_references != nullptr) PyObject_ClearWeakRefs(object);
-  Py_CLEAR(self.waiting);
-  Py_CLEAR(self.reader);
-  Py_CLEAR(self.method);
-  type->tp_free(object);
-  Py_DECREF(type);
-}
-
-PyMethodDef methods[] = {
-    {"send", SendMethod, METH_O, "Goes on; StopIteration has the result."},
-    {"throw", interp::AsMethod(ThrowMethod), METH_FASTCALL, "Raises an exception where it waits."},
-    {"close", Close, METH_NOARGS, "Gives up."},
-    {nullptr, nullptr, 0, nullptr},
-};
-
-PyGetSetDef getset[] = {
-    {"__name__", GetName, nullptr, nullptr, nullptr},
-    {"__qualname__", GetQualifiedName, nullptr, nullptr, nullptr},
-    {"cr_running", GetRunning, nullptr, nullptr, nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr},
-};
-
-// No cr_await: whoever follows the chain of coroutines by it asks each for its frame.
-PyMemberDef members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(ReadObject, weak_references), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr},
-};
-
-PyType_Slot slots[] = {
-    {Py_tp_dealloc, reinterpret_cast<void*>(Dealloc)},
-    {Py_tp_finalize, reinterpret_cast<void*>(Finalize)},
-    {Py_tp_traverse, reinterpret_cast<void*>(Traverse)},
-    {Py_tp_iter, reinterpret_cast<void*>(Await)},  // `yield from` takes a coroutine, too
-    {Py_tp_iternext, reinterpret_cast<void*>(Next)},
-    {Py_tp_methods, methods},
-    {Py_tp_members, members},
-    {Py_tp_getset, getset},
-    {Py_am_await, reinterpret_cast<void*>(Await)},
-    {Py_am_send, reinterpret_cast<void*>(Send)},
-    {0, nullptr},
-};
-
-PyType_Spec spec = {"_coloop.StreamRead", sizeof(ReadObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                    slots};
-
-PyObject* New(PyObject* reader, PyObject* method, long limit) {
-  auto* object = PyObject_GC_New(ReadObject, state->type);
-  if (object == nullptr) return nullptr;
-  object->reader = Owned::NewRef(reader).release();
-  object->method = Owned::NewRef(method).release();
-  object->waiting = nullptr;
-  object->weak_references = nullptr;
-  object->limit = limit;
-  object->started = object->running = object->ended = false;
-  PyObject_GC_Track(reinterpret_cast<PyObject*>(object));
-  return reinterpret_cast<PyObject*>(object);
+PyObject* New(const Gil& gil, const CoroutineSteps& steps, PyObject* reader, PyObject* method,
+              long limit) {
+  CoroutineState state;
+  state.owner = Owned::NewRef(reader);
+  state.method = Owned::NewRef(method);
+  state.limit = limit;
+  return NewCoroutine(gil, steps, std::move(state));
 }
 
 }  // namespace
 
 bool InitStreamRead(const Gil&) {
-  state->type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  state->read = PyUnicode_InternFromString("read");
-  return state->type != nullptr && state->read != nullptr;
+  names->read = PyUnicode_InternFromString("read");
+  return names->read != nullptr;
 }
 
-PyObject* NewStreamRead(const Gil&, PyObject* reader, long limit) {
-  return New(reader, state->read, limit);
+PyObject* NewStreamRead(const Gil& gil, PyObject* reader, long limit) {
+  return New(gil, kRead, reader, names->read, limit);
 }
 
-PyObject* NewStreamWait(const Gil&, PyObject* reader, PyObject* method) {
-  return New(reader, method, 0);
+PyObject* NewStreamWait(const Gil& gil, PyObject* reader, PyObject* method) {
+  return New(gil, kWait, reader, method, 0);
 }
 
-bool MaybeResumeTransport(const Gil&, PyObject* reader) {
-  const int paused = IsTrue(reader, Names().paused);
-  if (paused <= 0) return paused == 0;
-  const Owned buffer(PyObject_GetAttr(reader, Names().buffer));
-  const Owned limit(buffer ? PyObject_GetAttr(reader, Names().limit) : nullptr);
-  const Py_ssize_t size = limit ? PyObject_Size(buffer.get()) : -1;
-  const Owned length(size >= 0 ? PyLong_FromSsize_t(size) : nullptr);
-  if (!length) return false;
-  const int fits = PyObject_RichCompareBool(length.get(), limit.get(), Py_LE);
-  if (fits < 0) return false;
-  return fits == 0 || ResumeTransport(reader);
+bool MaybeResumeTransport(const Gil& gil, PyObject* reader) {
+  return MaybeResume(Fields(gil, reader));
 }
 
 }  // namespace coloop::io

@@ -1,21 +1,17 @@
-// The subclasses add no state: an object becomes one by its __class__, and its attributes stay
-// asyncio's. Where asyncio's classes are patched, nothing is replaced; read() and feed_data() that
-// are patched later are called all the same. A call with other arguments than usual goes to
-// asyncio's function, for its result or its error.
 #include "io/stream_reader.h"
 
 #include <Python.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
-#include <vector>
+#include <iterator>
 
 #include "interp/gil.h"
 #include "interp/method.h"
-#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "io/names.h"
+#include "io/stream_class.h"
+#include "io/stream_fields.h"
 #include "io/stream_read.h"
 
 namespace coloop::io {
@@ -26,65 +22,17 @@ using interp::Owned;
 
 namespace {
 
-// A function of asyncio's that a method of ours stands for.
-struct Replaced {
-  PyObject* name = nullptr;
-  PyObject* function = nullptr;
-};
-
-enum ReaderMethod : std::size_t {
-  kRead,
-  kWaitForData,
-  kFeedData,
-  kWakeUp,
-  kException,
-  kResume,
-  kReaderMethods
-};
-enum ProtocolMethod : std::size_t { kDataReceived, kProtocolMethods };
-
-template <std::size_t Count>
-struct Pair {
-  PyObject* plain = nullptr;    // asyncio's class
-  PyObject* native = nullptr;   // ours over it
-  PyObject* globals = nullptr;  // of asyncio.streams
-  std::array<Replaced, Count> replaced;
-};
-
-struct ReaderState {
-  Pair<kReaderMethods> reader;
-  Pair<kProtocolMethods> protocol;
-};
-interp::PerInterpreter<ReaderState> state;
-
-// What asyncio's class has now by a name: its own function, or what somebody has put in its place.
-template <std::size_t Count>
-Owned PlainMethod(const Pair<Count>& pair, std::size_t method) {
-  return Owned(PyObject_GetAttr(pair.plain, pair.replaced[method].name));
-}
-
-// That with the same arguments.
-PyObject* CallPlain(const Owned& function, PyObject* self, PyObject* const* args, Py_ssize_t count,
-                    PyObject* keywords) {
-  if (!function) return nullptr;
-  const Py_ssize_t named = keywords != nullptr ? PyTuple_GET_SIZE(keywords) : 0;
-  std::vector<PyObject*> all{self};
-  all.insert(all.end(), args, args + count + named);
-  return PyObject_Vectorcall(function.get(), all.data(), static_cast<std::size_t>(count) + 1,
-                             keywords);
-}
-
-// StreamReader
+// In the order of the table below.
+enum Method : std::size_t { kRead, kFeedData };
 
 PyObject* Read(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  const Owned plain = PlainMethod(state->reader, kRead);
   if (count == 1 && keywords == nullptr && PyLong_CheckExact(args[0]) != 0 &&
-      plain.get() == state->reader.replaced[kRead].function) {
+      Classes().reader.IsWhole()) {
     int overflow = 0;
     const long limit = PyLong_AsLongAndOverflow(args[0], &overflow);
     if (limit > 0) return NewStreamRead(Gil::FromPython(), self, limit);
   }
-  return CallPlain(plain, self, args, count, keywords);
+  return Classes().reader.CallPlain(kRead, self, args, count, keywords);
 }
 
 PyObject* WaitForData(PyObject* self, PyObject* method) {
@@ -92,10 +40,10 @@ PyObject* WaitForData(PyObject* self, PyObject* method) {
 }
 
 // StreamReader._wakeup_waiter()
-bool WakeWaiter(PyObject* self) {
-  const Owned waiter(PyObject_GetAttr(self, Names().waiter));
+bool WakeWaiter(const Fields& reader) {
+  const Owned waiter = reader.Get(Names().waiter);
   if (!waiter || waiter.get() == Py_None) return static_cast<bool>(waiter);
-  if (PyObject_SetAttr(self, Names().waiter, Py_None) != 0) return false;
+  if (!reader.Set(Names().waiter, Py_None)) return false;
   const Owned cancelled(PyObject_CallMethodNoArgs(waiter.get(), Names().cancelled));
   const int is_cancelled = cancelled ? PyObject_IsTrue(cancelled.get()) : -1;
   if (is_cancelled != 0) return is_cancelled > 0;
@@ -134,47 +82,48 @@ int IsMoreThanTwice(PyObject* buffer, PyObject* limit) {
 }
 
 // Pauses the transport while more than twice the limit is there.
-bool MaybePause(PyObject* self, PyObject* buffer) {
-  const Owned limit(PyObject_GetAttr(self, Names().limit));
+bool MaybePause(const Fields& reader, PyObject* buffer) {
+  const Owned limit = reader.Get(Names().limit);
   const int is_much = limit ? IsMoreThanTwice(buffer, limit.get()) : -1;
   if (is_much <= 0) return is_much == 0;
-  const Owned transport(PyObject_GetAttr(self, Names().transport));
+  const Owned transport = reader.Get(Names().transport);
   if (!transport || transport.get() == Py_None) return static_cast<bool>(transport);
-  const Owned paused(PyObject_GetAttr(self, Names().paused));
-  const int is_paused = paused ? PyObject_IsTrue(paused.get()) : -1;
-  if (is_paused != 0) return is_paused > 0;
+  const int paused = reader.IsTrue(Names().paused);
+  if (paused != 0) return paused > 0;
   const Owned done(PyObject_CallMethodNoArgs(transport.get(), Names().pause_reading));
-  if (done) return PyObject_SetAttr(self, Names().paused, Py_True) == 0;
+  if (done) return reader.Set(Names().paused, Py_True);
   // A transport that cannot be paused is asked once.
   if (PyErr_ExceptionMatches(PyExc_NotImplementedError) == 0) return false;
   PyErr_Clear();
-  return PyObject_SetAttr(self, Names().transport, Py_None) == 0;
+  return reader.Set(Names().transport, Py_None);
 }
 
-PyObject* FeedData(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  const Owned plain = PlainMethod(state->reader, kFeedData);
-  if (count != 1 || keywords != nullptr || PyBytes_CheckExact(args[0]) == 0 ||
-      plain.get() != state->reader.replaced[kFeedData].function) {
-    return CallPlain(plain, self, args, count, keywords);
-  }
-  const Owned eof(PyObject_GetAttr(self, Names().eof));
-  const int is_over = eof ? PyObject_IsTrue(eof.get()) : -1;
+PyObject* Feed(const Fields& reader, PyObject* data) {
+  const int is_over = reader.IsTrue(Names().eof);
   if (is_over > 0) PyErr_SetString(PyExc_AssertionError, "feed_data after feed_eof");
   if (is_over != 0) return nullptr;
-  if (PyBytes_GET_SIZE(args[0]) == 0) Py_RETURN_NONE;
-  const Owned buffer(PyObject_GetAttr(self, Names().buffer));
-  if (!buffer || !Append(buffer.get(), args[0]) || !WakeWaiter(self)) return nullptr;
-  if (!MaybePause(self, buffer.get())) return nullptr;
+  if (PyBytes_GET_SIZE(data) == 0) Py_RETURN_NONE;
+  const Owned buffer = reader.Get(Names().buffer);
+  if (!buffer || !Append(buffer.get(), data) || !WakeWaiter(reader)) return nullptr;
+  if (!MaybePause(reader, buffer.get())) return nullptr;
   Py_RETURN_NONE;
 }
 
+PyObject* FeedData(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  if (count == 1 && keywords == nullptr && PyBytes_CheckExact(args[0]) != 0 &&
+      Classes().reader.IsWhole()) {
+    return Feed(Fields(Gil::FromPython(), self), args[0]);
+  }
+  return Classes().reader.CallPlain(kFeedData, self, args, count, keywords);
+}
+
 PyObject* WakeUp(PyObject* self, PyObject*) {
-  if (!WakeWaiter(self)) return nullptr;
+  if (!WakeWaiter(Fields(Gil::FromPython(), self))) return nullptr;
   Py_RETURN_NONE;
 }
 
 PyObject* Exception(PyObject* self, PyObject*) {
-  return PyObject_GetAttr(self, Names().exception_field);
+  return Fields(Gil::FromPython(), self).Get(Names().exception_field).release();
 }
 
 PyObject* MaybeResume(PyObject* self, PyObject*) {
@@ -182,123 +131,32 @@ PyObject* MaybeResume(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
-// StreamReaderProtocol
-
-// Null without an exception when it is gone.
-Owned ReaderOf(PyObject* self) {
-  const Owned reference(PyObject_GetAttr(self, Names().stream_reader_wr));
-  if (!reference || PyWeakref_Check(reference.get()) == 0) return Owned();
-#if PY_VERSION_HEX >= 0x030D0000
-  PyObject* reader = nullptr;
-  if (PyWeakref_GetRef(reference.get(), &reader) < 0) return Owned();
-  return Owned(reader);
-#else
-  PyObject* reader = PyWeakref_GetObject(reference.get());
-  return reader == Py_None ? Owned() : Owned::NewRef(reader);
-#endif
-}
-
-PyObject* DataReceived(PyObject* self, PyObject* const* args, Py_ssize_t count,
-                       PyObject* keywords) {
-  if (count != 1 || keywords != nullptr) {
-    return CallPlain(PlainMethod(state->protocol, kDataReceived), self, args, count, keywords);
-  }
-  const Owned reader = ReaderOf(self);
-  if (!reader) return PyErr_Occurred() != nullptr ? nullptr : Owned::NewRef(Py_None).release();
-  return PyObject_CallMethodOneArg(reader.get(), Names().feed_data, args[0]);
-}
-
-// The classes
-
-PyMethodDef reader_methods[kReaderMethods] = {
+PyMethodDef methods[] = {
     {"read", AsMethod(Read), METH_FASTCALL | METH_KEYWORDS,
      "read($self, n=-1)\n--\n\nasyncio.StreamReader.read"},
-    {"_wait_for_data", WaitForData, METH_O, nullptr},
     {"feed_data", AsMethod(FeedData), METH_FASTCALL | METH_KEYWORDS,
      "feed_data($self, data)\n--\n\nasyncio.StreamReader.feed_data"},
+    {"_wait_for_data", WaitForData, METH_O, nullptr},
     {"_wakeup_waiter", WakeUp, METH_NOARGS, nullptr},
     {"exception", Exception, METH_NOARGS, "exception($self)\n--\n\nasyncio.StreamReader.exception"},
     {"_maybe_resume_transport", MaybeResume, METH_NOARGS, nullptr},
 };
 
-PyMethodDef protocol_methods[kProtocolMethods] = {
-    {"data_received", AsMethod(DataReceived), METH_FASTCALL | METH_KEYWORDS,
-     "data_received($self, data)\n--\n\nasyncio.StreamReaderProtocol.data_received"},
-};
-
-// A subclass without fields of its own, which alone an object can be turned into.
-PyObject* MakeSubclass(const char* name, PyObject* base) {
-  return PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyType_Type), "s(O){s():ss}", name,
-                               base, "__slots__", "__module__", "_coloop");
-}
-
-template <std::size_t Count>
-bool Make(Pair<Count>& pair, PyObject* module, const char* name, PyMethodDef (&methods)[Count]) {
-  pair.globals = Owned::NewRef(PyModule_GetDict(module)).release();
-  pair.plain = PyObject_GetAttrString(module, name);
-  pair.native = pair.plain != nullptr ? MakeSubclass(name, pair.plain) : nullptr;
-  if (pair.native == nullptr) return false;
-  for (std::size_t i = 0; i < Count; ++i) {
-    Replaced& replaced = pair.replaced[i];
-    replaced.name = PyUnicode_InternFromString(methods[i].ml_name);
-    if (replaced.name == nullptr) return false;
-    replaced.function = PyObject_GetAttr(pair.plain, replaced.name);
-    const Owned method(
-        PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(pair.native), &methods[i]));
-    if (replaced.function == nullptr || !method ||
-        PyObject_SetAttr(pair.native, replaced.name, method.get()) != 0) {
-      return false;
-    }
-  }
-  return true;
-}
-
-// Whether a method of the class is not asyncio's any more, or was not when we came. -1 with an
-// exception set.
-template <std::size_t Count>
-int IsPatched(const Pair<Count>& pair) {
-  for (std::size_t i = 0; i < Count; ++i) {
-    const Owned now = PlainMethod(pair, i);
-    if (!now) return -1;
-    if (now.get() != pair.replaced[i].function || PyFunction_Check(now.get()) == 0 ||
-        PyFunction_GetGlobals(now.get()) != pair.globals) {
-      return 1;
-    }
-  }
-  return 0;
-}
-
-bool Is(PyObject* object, PyObject* type) {
-  return reinterpret_cast<PyObject*>(Py_TYPE(object)) == type;
-}
-
-bool SetClass(PyObject* object, PyObject* type) {
-  return PyObject_SetAttrString(object, "__class__", type) == 0;
-}
-
 }  // namespace
 
-bool InitStreamReader(const Gil& gil) {
-  const Owned streams(PyImport_ImportModule("asyncio.streams"));
-  return streams && InitStreamRead(gil) &&
-         Make(state->reader, streams.get(), "StreamReader", reader_methods) &&
-         Make(state->protocol, streams.get(), "StreamReaderProtocol", protocol_methods);
+bool InitStreamReader(const Gil& gil, PyObject* streams) {
+  return InitStreamRead(gil) &&
+         Classes().reader.Make(gil, streams, "StreamReader", methods, std::size(methods));
 }
 
-bool UseNativeReader(const Gil&, PyObject* protocol) {
-  if (!Is(protocol, state->protocol.plain)) return true;
-  const Owned reader = ReaderOf(protocol);
-  if (!reader && PyErr_Occurred() != nullptr) {  // its __init__ has not run
-    if (PyErr_ExceptionMatches(PyExc_AttributeError) == 0) return false;
-    PyErr_Clear();
+PyObject* FeedReader(const Gil& gil, PyObject* reader, PyObject* data) {
+  if (PyBytes_CheckExact(data) != 0 && Classes().reader.Serves(reader)) {
+    const Fields fields(gil, reader);
+    const int own = fields.Has(Names().feed_data);
+    if (own == 0) return Feed(fields, data);
+    if (own < 0) return nullptr;
   }
-  if (!reader || !Is(reader.get(), state->reader.plain)) return true;
-  const int reader_patched = IsPatched(state->reader);
-  const int protocol_patched = reader_patched == 0 ? IsPatched(state->protocol) : 0;
-  if (reader_patched != 0 || protocol_patched != 0) {
-    return reader_patched >= 0 && protocol_patched >= 0;
-  }
-  return SetClass(reader.get(), state->reader.native) && SetClass(protocol, state->protocol.native);
+  return PyObject_CallMethodOneArg(reader, Names().feed_data, data);
 }
 
 }  // namespace coloop::io

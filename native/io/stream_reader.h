@@ -1,4 +1,4 @@
-// asyncio's StreamReader and StreamReaderProtocol with what every message passes in native code.
+// asyncio's StreamReader with what every message passes in native code.
 #pragma once
 
 struct _object;
@@ -9,11 +9,9 @@ class Gil;
 
 namespace coloop::io {
 
-[[nodiscard]] bool InitStreamReader(const interp::Gil& gil);
+[[nodiscard]] bool InitStreamReader(const interp::Gil& gil, _object* streams);
 
-// For a protocol that a transport of ours is given. One that is exactly asyncio's, with asyncio's
-// reader, becomes one of our subclass, and so does its reader; any other stays what it is. False
-// with an exception set.
-[[nodiscard]] bool UseNativeReader(const interp::Gil& gil, _object* protocol);
+// reader.feed_data(data): of the reader's own, if that has one in the place of its class's.
+[[nodiscard]] _object* FeedReader(const interp::Gil& gil, _object* reader, _object* data);
 
 }  // namespace coloop::io

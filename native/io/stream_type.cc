@@ -19,7 +19,7 @@
 #include "io/address.h"
 #include "io/stream.h"
 #include "io/stream_object.h"
-#include "io/stream_reader.h"
+#include "io/stream_protocol.h"
 #include "io/tls_type.h"
 #include "io/transport.h"
 
@@ -40,7 +40,7 @@ interp::PerInterpreter<StreamState> state;
 
 bool UseProtocol(Stream& stream, PyObject* protocol) {
   const int buffered = IsBuffered(protocol);
-  if (buffered < 0 || !UseNativeReader(Gil::FromPython(), protocol)) return false;
+  if (buffered < 0 || !UseNativeStreams(Gil::FromPython(), protocol)) return false;
   stream.SetProtocol(protocol, buffered != 0, SinkOf(protocol));
   return true;
 }

@@ -11,7 +11,7 @@
 #include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "io/byte_sink.h"
-#include "io/stream_reader.h"
+#include "io/stream_protocol.h"
 #include "io/stream_type.h"
 #include "io/tls.h"
 #include "io/transport.h"
@@ -135,7 +135,7 @@ PyObject* IsClosing(PyObject* self, PyObject*) { return PyBool_FromLong(Get(self
 
 PyObject* SetProtocol(PyObject* self, PyObject* protocol) {
   const int buffered = IsBuffered(protocol);
-  if (buffered < 0 || !UseNativeReader(Gil::FromPython(), protocol)) return nullptr;
+  if (buffered < 0 || !UseNativeStreams(Gil::FromPython(), protocol)) return nullptr;
   Get(self).SetProtocol(protocol, buffered != 0);
   Py_RETURN_NONE;
 }
