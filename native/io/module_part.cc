@@ -64,7 +64,7 @@ bool InitNames(const interp::Gil&) {
       {&names.limit, "_limit"},
       {&names.loop, "_loop"},
       {&names.stream_reader_wr, "_stream_reader_wr"},
-      {&names.stream_writer, "_stream_writer"},
+      {&names.client_connected_cb, "_client_connected_cb"},
       {&names.connection_lost_field, "_connection_lost"},
       {&names.protocol, "_protocol"},
       {&names.reader, "_reader"},

@@ -49,7 +49,7 @@ struct MethodNames {
   _object* loop;
   // of its protocol
   _object* stream_reader_wr;
-  _object* stream_writer;
+  _object* client_connected_cb;
   _object* connection_lost_field;
   // and of a StreamWriter
   _object* protocol;

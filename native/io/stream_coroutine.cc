@@ -4,7 +4,6 @@
 #include <structmember.h>
 
 #include <cstddef>
-#include <new>
 #include <utility>
 
 #include "interp/error.h"
@@ -209,8 +208,7 @@ void Finalize(PyObject* object) {
   const Gil gil = Gil::FromPython();
   const bool failed = PyErr_Occurred() != nullptr;
   const Owned exception = failed ? interp::TakeException(gil) : Owned();
-  if (!self.started && PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
-                                        "coroutine '%s' was never awaited",
+  if (!self.started && PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited",
                                         self.steps->qualified_name) != 0) {
     interp::ReportUnraisable(gil, object);
   }

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "interp/error.h"
 #include "interp/gil.h"
 #include "interp/method.h"
 #include "interp/ref.h"
@@ -53,17 +54,38 @@ PyObject* DataReceived(PyObject* self, PyObject* const* args, Py_ssize_t count,
   Py_RETURN_NONE;
 }
 
-// asyncio makes the writer in it, for whoever serves the connection.
-PyObject* ConnectionMade(PyObject* self, PyObject* const* args, Py_ssize_t count,
-                         PyObject* keywords) {
-  Owned made(Classes().protocol.CallPlain(kConnectionMade, self, args, count, keywords));
-  if (!made) return nullptr;
-  const Owned writer = Fields(Gil::FromPython(), self).Get(Names().stream_writer);
-  if (!writer) return nullptr;
+// client_connected_cb(reader, writer), which is `callback`, with a writer that is ours.
+PyObject* ClientConnected(PyObject* callback, PyObject* const* args, Py_ssize_t count) {
   StreamClass& writers = Classes().writer;
-  if (writers.IsPlain(writer.get()) && writers.IsWhole() && !writers.Adopt(writer.get())) {
+  if (count == 2 && writers.IsPlain(args[1]) && writers.IsWhole() && !writers.Adopt(args[1])) {
     return nullptr;
   }
+  return PyObject_Vectorcall(callback, args, static_cast<std::size_t>(count), nullptr);
+}
+
+PyMethodDef client_connected = {"client_connected_cb", AsMethod(ClientConnected), METH_FASTCALL,
+                                nullptr};
+
+// A server's calls the callback, with the writer that it makes.
+PyObject* ConnectionMade(PyObject* self, PyObject* const* args, Py_ssize_t count,
+                         PyObject* keywords) {
+  const Gil gil = Gil::FromPython();
+  const StreamClass& protocols = Classes().protocol;
+  const Fields protocol(gil, self);
+  const Owned callback = protocol.Get(Names().client_connected_cb);
+  if (!callback) return nullptr;
+  if (callback.get() == Py_None) {
+    return protocols.CallPlain(kConnectionMade, self, args, count, keywords);
+  }
+  const Owned ours(PyCFunction_New(&client_connected, callback.get()));
+  if (!ours || !protocol.Set(Names().client_connected_cb, ours.get())) return nullptr;
+  Owned made(protocols.CallPlain(kConnectionMade, self, args, count, keywords));
+  const Owned exception = made ? Owned() : interp::TakeException(gil);
+  const Owned now = protocol.Get(Names().client_connected_cb);
+  const bool restored =
+      now && (now.get() != ours.get() || protocol.Set(Names().client_connected_cb, callback.get()));
+  if (!restored) return nullptr;
+  if (!made) interp::RaiseException(gil, exception.get());
   return made.release();
 }
 

@@ -5,7 +5,6 @@
 #include <Python.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <utility>
 
 #include "interp/error.h"

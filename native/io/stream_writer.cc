@@ -66,8 +66,8 @@ int HasToDrain(const Gil& gil, const Fields& writer) {
   const int failed = MayHaveFailed(gil, writer);
   if (failed != 0) return failed;
   const Owned transport = writer.Get(Names().transport);
-  const Owned closing(
-      transport ? PyObject_CallMethodNoArgs(transport.get(), Names().is_closing) : nullptr);
+  const Owned closing(transport ? PyObject_CallMethodNoArgs(transport.get(), Names().is_closing)
+                                : nullptr);
   const int is_closing = closing ? PyObject_IsTrue(closing.get()) : -1;
   return is_closing != 0 ? is_closing : MayBlock(gil, writer);
 }

@@ -48,6 +48,12 @@ def send_credentials(sock: socket.socket, data: bytes) -> None:
     sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, own)])
 
 
+def send_urgent(sock: socket.socket) -> None:
+    sock.send(b"abc")
+    sock.send(b"X", socket.MSG_OOB)
+    sock.send(b"def")
+
+
 class Mixin(Bounded):
     def check_all_is_read(self: Any, ours: Any, send: Any, expected: bytes) -> None:
         """All that `send` has sent before the loop looks is read, and what comes later."""
@@ -68,12 +74,7 @@ class Mixin(Bounded):
                 self.run_bounded(main(near, far, factory))
 
     def test_urgent_data(self: Any) -> None:
-        def send(far: socket.socket) -> None:
-            far.send(b"abc")
-            far.send(b"X", socket.MSG_OOB)
-            far.send(b"def")
-
-        self.check_all_is_read(connected, send, b"abcdef")
+        self.check_all_is_read(connected, send_urgent, b"abcdef")
 
     def test_descriptors_that_come_along(self: Any) -> None:
         def send(far: socket.socket) -> None:
@@ -129,17 +130,12 @@ class Mixin(Bounded):
         self.run_bounded(main())
 
     def test_what_comes_along_to_a_server(self: Any) -> None:
-        def urgent(far: socket.socket) -> None:
-            far.send(b"abc")
-            far.send(b"X", socket.MSG_OOB)
-            far.send(b"def")
-
         def descriptors(far: socket.socket) -> None:
             far.send(b"one")
             send_descriptor(far, b"two")
             far.send(b"three")
 
-        self.check_all_is_served(socket.AF_INET, ("127.0.0.1", 0), urgent, b"abcdef")
+        self.check_all_is_served(socket.AF_INET, ("127.0.0.1", 0), send_urgent, b"abcdef")
         name = f"\0coloop-{os.getpid()}-{id(self)}"
         self.check_all_is_served(socket.AF_UNIX, name, descriptors, b"onetwothree")
 
@@ -305,32 +301,75 @@ class OurBoundaries(Mixin, TransportCase):
     def test_a_short_read_is_not_followed_by_a_vain_one(self) -> None:
         depths: list[int] = []
 
-        class Echo(Recorder):
+        class Sink(Recorder):
             def data_received(self, data: bytes) -> None:
                 super().data_received(data)
                 loop: Any = asyncio.get_running_loop()
                 loop.call_soon(lambda: depths.append(loop.metrics()["ready_depth"]))
-                self.transport.write(data)
 
-        async def exchange(address: Any, connect: Any) -> None:
+        async def send(address: Any, connect: Any) -> None:
             _, protocol = await connect(Recorder, *address)
+            before = len(depths)
             for count in (1, 2):
                 protocol.transport.write(b"x")
-                await until(lambda count=count: len(protocol.data) == count)
+                await until(lambda count=count: len(depths) == before + count)
             protocol.transport.close()
             await protocol.lost
 
         async def main() -> None:
-            server = await self.loop.create_server(Echo, "127.0.0.1", 0)
-            await exchange(server.sockets[0].getsockname(), self.loop.create_connection)
+            server = await self.loop.create_server(Sink, "127.0.0.1", 0)
+            await send(server.sockets[0].getsockname(), self.loop.create_connection)
             server.close()
             name = f"\0coloop-{os.getpid()}-vain"
-            server = await self.loop.create_unix_server(Echo, name)
-            await exchange((name,), self.loop.create_unix_connection)
+            server = await self.loop.create_unix_server(Sink, name)
+            await send((name,), self.loop.create_unix_connection)
             server.close()
 
         self.run_bounded(main())
         self.assertEqual(depths, [0, 0, 0, 0])
+
+    def test_a_quick_answer_is_read_without_an_event(self) -> None:
+        order: list[str] = []
+        ours, peer = socket.socketpair()
+
+        class Asks(Recorder):
+            def data_received(self, data: bytes) -> None:
+                super().data_received(data)
+                order.append("answer")
+                self.transport.write(b"more")
+                peer.send(b"answer")  # it is there when the loop has come round
+                asyncio.get_running_loop().call_soon(order.append, "later")
+
+        async def main() -> None:
+            _, protocol = await self.loop.create_connection(Asks, sock=ours)
+            peer.send(b"answer")
+            await until(lambda: len(order) > 20)
+            protocol.transport.abort()
+            peer.close()
+
+        self.run_bounded(main())
+        # The second comes by an event, after what was queued before it; the third before that.
+        self.assertEqual(order[:5], ["answer", "later", "answer", "answer", "later"])
+
+    def test_guesses_in_vain_become_rare(self) -> None:
+        ours, peer = socket.socketpair()
+        guesses = 0
+
+        async def main() -> None:
+            nonlocal guesses
+            transport, protocol = await self.loop.create_connection(Recorder, sock=ours)
+            for _ in range(1000):
+                transport.write(b"x")
+                guesses += self.loop.metrics()["ready_depth"]
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            self.assertEqual(protocol.data, b"")
+            transport.abort()
+            peer.close()
+
+        self.run_bounded(main())
+        self.assertGreater(guesses, 0)
+        self.assertLess(guesses, 50)
 
 
 class AsyncioBoundaries(Mixin, TransportCase):

@@ -60,7 +60,9 @@ class Mixin(Bounded):
     def test_a_writer_stays_what_asyncio_calls_it(self: Any) -> None:
         async def main(reader: Any, writer: Any, theirs: socket.socket) -> None:
             self.assertIsInstance(writer, asyncio.StreamWriter)
-            self.assertRegex(repr(writer), r"^<StreamWriter transport=<.*> reader=<StreamReader .*>>$")
+            self.assertRegex(
+                repr(writer), r"^<StreamWriter transport=<.*> reader=<StreamReader .*>>$"
+            )
             self.assertIsNone(writer.write(b"abc"))
             self.assertIsNone(writer.write(data=b"def"))
             self.assertIsNone(await writer.drain())
