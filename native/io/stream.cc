@@ -137,7 +137,7 @@ ssize_t Stream::Receive(void* into, std::size_t room) {
 void Stream::GuessAnswer() {
   // For much, and by a protocol with a buffer, room would be made in vain.
   if (readable_ || guessed_ || buffered_ || many_ || !loop_.in_callback()) return;
-  const unsigned pass = wrong_ < kTrusted ? 0 : (2U << (wrong_ - kTrusted)) - 1;
+  const unsigned pass = doubt_ < kTrusted ? 0 : (2U << (doubt_ - kTrusted)) - 1;
   if (passed_ < pass) {
     ++passed_;
     return;
@@ -153,7 +153,11 @@ bool Stream::MayGuess() const {
 
 void Stream::NoteGuess(bool right) {
   guessing_ = false;
-  wrong_ = right ? 0 : std::min(wrong_ + 1, kMostWrong);
+  if (!right) {
+    doubt_ = std::min(doubt_ + 1, kMostDoubt);
+  } else if (doubt_ > 0) {
+    --doubt_;
+  }
 }
 
 // After a short read that says that nothing is left, news comes as an event.

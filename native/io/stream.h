@@ -136,10 +136,10 @@ class Stream final : public loop::Channel {
   [[nodiscard]] bool Added(const interp::Gil& gil, bool waits);
   void Detach();
 
-  // So many wrong guesses in a row change nothing; with each one more, twice as many writes pass
-  // without a guess, up to 31.
+  // So many more wrong guesses than right ones change nothing; with each one more, twice as many
+  // writes pass without a guess, up to 31.
   static constexpr unsigned kTrusted = 4;
-  static constexpr unsigned kMostWrong = 8;
+  static constexpr unsigned kMostDoubt = 8;
 
   loop::Loop& loop_;
   const Medium medium_;
@@ -160,7 +160,7 @@ class Stream final : public loop::Channel {
   bool level_ = false;          // the poller tells again and again while there is something to read
   bool guessed_ = false;        // an answer to what was sent may be there, without an event
   bool guessing_ = false;       // it is being looked for
-  unsigned wrong_ = kTrusted;   // guesses, one after another; the first write passes
+  unsigned doubt_ = kTrusted;   // wrong guesses less right ones; the first write passes
   unsigned passed_ = 0;         // writes without a guess since the last
   std::uint64_t wrote_in_ = 0;  // which callback it was last written to in
   unsigned writes_ = 0;         // how often in that
