@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <utility>
@@ -95,7 +94,6 @@ bool Stream::Run(const Gil& gil) {
   const ContextScope scope(context_);
   if (!scope.Enter()) return false;
   bool done = true;
-  if (std::exchange(guessed_, false) && MayGuess()) readable_ = guessing_ = true;
   if (readable_) done = writes_only() ? OnReaderGone(gil) : ReadReady(gil);
   if (done && std::exchange(writable_, false) && blocked_) done = WriteReady(gil);
   return scope.Exit(gil, done);
@@ -127,37 +125,7 @@ bool Stream::ReadReady(const Gil& gil) {
 }
 
 ssize_t Stream::Receive(void* into, std::size_t room) {
-  if (is_pipe()) return read(fd, into, room);
-  const ssize_t got = recv(descriptor_.live(), into, room, MSG_DONTWAIT);
-  if (guessing_) NoteGuess(got >= 0);
-  return got;
-}
-
-// The callback that runs has sent something.
-void Stream::GuessAnswer() {
-  // For much, and by a protocol with a buffer, room would be made in vain.
-  if (readable_ || guessed_ || buffered_ || many_ || !loop_.in_callback()) return;
-  const unsigned pass = doubt_ < kTrusted ? 0 : (2U << (doubt_ - kTrusted)) - 1;
-  if (passed_ < pass) {
-    ++passed_;
-    return;
-  }
-  passed_ = 0;
-  guessed_ = true;
-  loop_.Queue(*this);
-}
-
-bool Stream::MayGuess() const {
-  return !readable_ && !at_end_ && attached_ && is_reading() && descriptor_.live() >= 0;
-}
-
-void Stream::NoteGuess(bool right) {
-  guessing_ = false;
-  if (!right) {
-    doubt_ = std::min(doubt_ + 1, kMostDoubt);
-  } else if (doubt_ > 0) {
-    --doubt_;
-  }
+  return is_pipe() ? read(fd, into, room) : recv(descriptor_.live(), into, room, MSG_DONTWAIT);
 }
 
 // After a short read that says that nothing is left, news comes as an event.

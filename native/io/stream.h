@@ -5,10 +5,6 @@
 // The first write of a callback goes out at once, the others together when it returns; the first
 // waits for them, too, where the callback before wrote more than once. Whatever asks how much is
 // not sent yet, or whether it is closing, sends first. What is written to a pipe goes out at once.
-//
-// A peer that answers quickly has often done so when the loop has come round: what was written to
-// is read once more without an event for it, when those that are ready have had their turn. Where
-// that is in vain, it becomes rare.
 #pragma once
 
 #include <sys/types.h>
@@ -129,17 +125,9 @@ class Stream final : public loop::Channel {
   void SetLevel(bool level);
   [[nodiscard]] ssize_t Receive(void* into, std::size_t room);
   void NoteRead(std::size_t got, std::size_t room);
-  void GuessAnswer();
-  [[nodiscard]] bool MayGuess() const;
-  void NoteGuess(bool right);
   [[nodiscard]] bool MayWait();
   [[nodiscard]] bool Added(const interp::Gil& gil, bool waits);
   void Detach();
-
-  // So many more wrong guesses than right ones change nothing; with each one more, twice as many
-  // writes pass without a guess, up to 31.
-  static constexpr unsigned kTrusted = 4;
-  static constexpr unsigned kMostDoubt = 8;
 
   loop::Loop& loop_;
   const Medium medium_;
@@ -158,10 +146,6 @@ class Stream final : public loop::Channel {
   bool blocked_ = false;        // waits for the descriptor to become writable
   bool many_ = false;           // the last read brought much
   bool level_ = false;          // the poller tells again and again while there is something to read
-  bool guessed_ = false;        // an answer to what was sent may be there, without an event
-  bool guessing_ = false;       // it is being looked for
-  unsigned doubt_ = kTrusted;   // wrong guesses less right ones; the first write passes
-  unsigned passed_ = 0;         // writes without a guess since the last
   std::uint64_t wrote_in_ = 0;  // which callback it was last written to in
   unsigned writes_ = 0;         // how often in that
 };

@@ -19,7 +19,7 @@ namespace {
 
 interp::PerInterpreter<StreamClasses> classes;
 
-// It changes with each change of the class or of one above it. 0: nobody has asked for it yet.
+// It changes with each change of the class or of one above it. 0: it has none yet.
 unsigned VersionOf(PyObject* object) {
   const auto* type = reinterpret_cast<PyTypeObject*>(object);
 #if PY_VERSION_HEX < 0x030E0000
@@ -48,23 +48,19 @@ bool StreamClass::Make(const Gil&, PyObject* module, const char* name, PyMethodD
     replaced.name = PyUnicode_InternFromString(methods[count_].ml_name);
     if (replaced.name == nullptr) return false;
     replaced.function = PyObject_GetAttr(plain_, replaced.name);
-    const Owned method(
-        PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(native_), &methods[count_]));
-    if (replaced.function == nullptr || !method ||
-        PyObject_SetAttr(native_, replaced.name, method.get()) != 0) {
+    replaced.method = PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(native_), &methods[count_]);
+    if (replaced.function == nullptr || replaced.method == nullptr ||
+        PyObject_SetAttr(native_, replaced.name, replaced.method) != 0) {
       return false;
     }
   }
   return true;
 }
 
-bool StreamClass::Check() const {
+bool StreamClass::IsPlainWhole() const {
   for (std::size_t i = 0; i < count_; ++i) {
     const Owned now(PyObject_GetAttr(plain_, replaced_[i].name));
-    if (!now) {
-      PyErr_Clear();
-      return false;
-    }
+    if (!now) PyErr_Clear();
     if (now.get() != replaced_[i].function || PyFunction_Check(now.get()) == 0 ||
         PyFunction_GetGlobals(now.get()) != globals_) {
       return false;
@@ -73,12 +69,49 @@ bool StreamClass::Check() const {
   return true;
 }
 
+bool StreamClass::Check() const {
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Owned now(PyObject_GetAttr(native_, replaced_[i].name));
+    if (!now) PyErr_Clear();
+    if (now.get() != replaced_[i].method) return false;
+  }
+  return IsPlainWhole();
+}
+
 bool StreamClass::IsWhole() {
-  const unsigned version = VersionOf(plain_);
+  const unsigned version = VersionOf(native_);
   if (version != 0 && version == checked_) return true;
   const bool whole = Check();
-  checked_ = whole ? VersionOf(plain_) : 0;
+  checked_ = whole ? VersionOf(native_) : 0;
   return whole;
+}
+
+bool StreamClass::Restore() {
+  if (!removed_ || !IsPlainWhole()) return true;
+  removed_ = false;
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Owned now(PyObject_GetAttr(native_, replaced_[i].name));
+    if (!now) return false;
+    if (now.get() == replaced_[i].function &&
+        PyObject_SetAttr(native_, replaced_[i].name, replaced_[i].method) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// What somebody has put in the place of a method of ours stays.
+bool StreamClass::Remove() {
+  removed_ = true;
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Owned now(PyObject_GetAttr(native_, replaced_[i].name));
+    if (!now) return false;
+    if (now.get() == replaced_[i].method &&
+        PyObject_SetAttr(native_, replaced_[i].name, nullptr) != 0) {
+      return false;
+    }
+  }
+  return true;
 }
 
 bool StreamClass::Is(PyObject* object, const PyObject* type) {
@@ -91,13 +124,20 @@ bool StreamClass::Adopt(PyObject* object) const {
 
 PyObject* StreamClass::CallPlain(std::size_t method, PyObject* self, PyObject* const* args,
                                  std::ptrdiff_t count, PyObject* keywords) const {
-  const Owned function(PyObject_GetAttr(plain_, replaced_[method].name));
-  if (!function) return nullptr;
   const Py_ssize_t named = keywords != nullptr ? PyTuple_GET_SIZE(keywords) : 0;
   std::vector<PyObject*> all{self};
   if (args != nullptr) all.insert(all.end(), args, args + count + named);
-  return PyObject_Vectorcall(function.get(), all.data(), static_cast<std::size_t>(count) + 1,
-                             keywords);
+  return PyObject_Vectorcall(replaced_[method].function, all.data(),
+                             static_cast<std::size_t>(count) + 1, keywords);
+}
+
+PyObject* StreamClass::CallPatched(std::size_t method, PyObject* self, PyObject* const* args,
+                                   std::ptrdiff_t count, PyObject* keywords) {
+  if (removed_) return CallPlain(method, self, args, count, keywords);
+  if (!Remove()) return nullptr;
+  const Owned function(PyObject_GetAttr(self, replaced_[method].name));
+  if (!function) return nullptr;
+  return PyObject_Vectorcall(function.get(), args, static_cast<std::size_t>(count), keywords);
 }
 
 StreamClasses& Classes() { return *classes; }

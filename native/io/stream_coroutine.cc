@@ -105,6 +105,10 @@ PySendResult Send(PyObject* object, PyObject* argument, PyObject** result) {
 PyObject* AsIterator(PySendResult sent, PyObject* value) {
   if (sent != PYGEN_RETURN) return value;
   const Owned owned(value);
+  if (value == Py_None) {
+    PyErr_SetNone(PyExc_StopIteration);
+    return nullptr;
+  }
   const Owned stop(PyObject_CallOneArg(PyExc_StopIteration, value));
   if (stop) PyErr_SetObject(PyExc_StopIteration, stop.get());
   return nullptr;
@@ -293,6 +297,8 @@ bool GiveUpDelegated(const Gil&, CoroutineState& state) {
   const Owned closed(PyObject_CallMethodNoArgs(waiting.get(), Names().close));
   return static_cast<bool>(closed);
 }
+
+bool TracksOrigins() { return PyThreadState_Get()->coroutine_origin_tracking_depth > 0; }
 
 bool InitStreamCoroutine(const Gil&) {
   types->type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));

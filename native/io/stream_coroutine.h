@@ -40,6 +40,10 @@ struct CoroutineSteps {
                                          interp::Owned value);
 [[nodiscard]] bool GiveUpDelegated(const interp::Gil& gil, CoroutineState& state);
 
+// Whether coroutines are to know where they were made (asyncio's debug mode), as Python's do and
+// ours do not.
+[[nodiscard]] bool TracksOrigins();
+
 // Makes the type. False with an exception set.
 [[nodiscard]] bool InitStreamCoroutine(const interp::Gil& gil);
 

@@ -44,8 +44,11 @@ Owned ReaderOf(const Fields& protocol) {
 
 PyObject* DataReceived(PyObject* self, PyObject* const* args, Py_ssize_t count,
                        PyObject* keywords) {
-  if (count != 1 || keywords != nullptr || !Classes().protocol.IsWhole()) {
-    return Classes().protocol.CallPlain(kDataReceived, self, args, count, keywords);
+  StreamClass& protocols = Classes().protocol;
+  if (!protocols.IsWhole())
+    return protocols.CallPatched(kDataReceived, self, args, count, keywords);
+  if (count != 1 || keywords != nullptr) {
+    return protocols.CallPlain(kDataReceived, self, args, count, keywords);
   }
   const Gil gil = Gil::FromPython();
   const Owned reader = ReaderOf(Fields(gil, self));
@@ -54,39 +57,49 @@ PyObject* DataReceived(PyObject* self, PyObject* const* args, Py_ssize_t count,
   Py_RETURN_NONE;
 }
 
-// client_connected_cb(reader, writer), which is `callback`, with a writer that is ours.
-PyObject* ClientConnected(PyObject* callback, PyObject* const* args, Py_ssize_t count) {
-  StreamClass& writers = Classes().writer;
-  if (count == 2 && writers.IsPlain(args[1]) && writers.IsWhole() && !writers.Adopt(args[1])) {
+// client_connected_cb(reader, writer) of a pair of the protocol and its callback, with a writer
+// that is ours.
+PyObject* ClientConnected(PyObject* pair, PyObject* const* args, Py_ssize_t count) {
+  const Gil gil = Gil::FromPython();
+  PyObject* callback = PyTuple_GET_ITEM(pair, 1);
+  if (!Fields(gil, PyTuple_GET_ITEM(pair, 0)).Set(Names().client_connected_cb, callback)) {
     return nullptr;
   }
+  StreamClass& writers = Classes().writer;
+  const bool adopt = count == 2 && writers.IsPlain(args[1]) && writers.IsWhole();
+  if (adopt && !writers.Adopt(args[1])) return nullptr;
   return PyObject_Vectorcall(callback, args, static_cast<std::size_t>(count), nullptr);
 }
 
 PyMethodDef client_connected = {"client_connected_cb", AsMethod(ClientConnected), METH_FASTCALL,
                                 nullptr};
 
-// A server's calls the callback, with the writer that it makes.
+// asyncio's calls a server's callback with the writer that it makes.
 PyObject* ConnectionMade(PyObject* self, PyObject* const* args, Py_ssize_t count,
                          PyObject* keywords) {
   const Gil gil = Gil::FromPython();
-  const StreamClass& protocols = Classes().protocol;
+  StreamClass& protocols = Classes().protocol;
+  if (!protocols.IsWhole()) {
+    return protocols.CallPatched(kConnectionMade, self, args, count, keywords);
+  }
   const Fields protocol(gil, self);
   const Owned callback = protocol.Get(Names().client_connected_cb);
   if (!callback) return nullptr;
   if (callback.get() == Py_None) {
     return protocols.CallPlain(kConnectionMade, self, args, count, keywords);
   }
-  const Owned ours(PyCFunction_New(&client_connected, callback.get()));
+  const Owned pair(PyTuple_Pack(2, self, callback.get()));
+  const Owned ours(pair ? PyCFunction_New(&client_connected, pair.get()) : nullptr);
   if (!ours || !protocol.Set(Names().client_connected_cb, ours.get())) return nullptr;
   Owned made(protocols.CallPlain(kConnectionMade, self, args, count, keywords));
   const Owned exception = made ? Owned() : interp::TakeException(gil);
   const Owned now = protocol.Get(Names().client_connected_cb);
-  const bool restored =
-      now && (now.get() != ours.get() || protocol.Set(Names().client_connected_cb, callback.get()));
-  if (!restored) return nullptr;
-  if (!made) interp::RaiseException(gil, exception.get());
-  return made.release();
+  if (!now) PyErr_Clear();  // the callback deleted it
+  // It was not called.
+  const bool back =
+      now.get() != ours.get() || protocol.Set(Names().client_connected_cb, callback.get());
+  if (exception) interp::RaiseException(gil, exception.get());
+  return back ? made.release() : nullptr;
 }
 
 Owned BeginDrainHelper(const Gil& gil, CoroutineState& state) {
@@ -102,9 +115,9 @@ constexpr CoroutineSteps kDrainHelperSteps{"_drain_helper", "FlowControlMixin._d
                                            BeginDrainHelper, EndDelegated, GiveUpDelegated};
 
 PyObject* DrainHelper(PyObject* self, PyObject*) {
-  if (!Classes().protocol.IsWhole()) {
-    return Classes().protocol.CallPlain(kDrainHelper, self, nullptr, 0, nullptr);
-  }
+  StreamClass& protocols = Classes().protocol;
+  if (!protocols.IsWhole()) return protocols.CallPatched(kDrainHelper, self, nullptr, 0, nullptr);
+  if (TracksOrigins()) return protocols.CallPlain(kDrainHelper, self, nullptr, 0, nullptr);
   CoroutineState state;
   state.owner = Owned::NewRef(self);
   return NewCoroutine(Gil::FromPython(), kDrainHelperSteps, std::move(state));
@@ -131,6 +144,9 @@ bool InitStreams(const Gil& gil) {
 bool UseNativeStreams(const Gil& gil, PyObject* protocol) {
   StreamClasses& classes = Classes();
   if (!classes.protocol.IsPlain(protocol)) return true;
+  if (!classes.reader.Restore() || !classes.protocol.Restore() || !classes.writer.Restore()) {
+    return false;
+  }
   const Owned reader = ReaderOf(Fields(gil, protocol));
   if (!reader && PyErr_Occurred() != nullptr) {  // its __init__ has not run
     if (PyErr_ExceptionMatches(PyExc_AttributeError) == 0) return false;

@@ -11,6 +11,7 @@
 #include "interp/ref.h"
 #include "io/names.h"
 #include "io/stream_class.h"
+#include "io/stream_coroutine.h"
 #include "io/stream_fields.h"
 #include "io/stream_read.h"
 
@@ -23,19 +24,30 @@ using interp::Owned;
 namespace {
 
 // In the order of the table below.
-enum Method : std::size_t { kRead, kFeedData };
+enum Method : std::size_t {
+  kRead,
+  kFeedData,
+  kWaitForData,
+  kWakeUp,
+  kException,
+  kMaybeResume,
+};
 
 PyObject* Read(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  if (count == 1 && keywords == nullptr && PyLong_CheckExact(args[0]) != 0 &&
-      Classes().reader.IsWhole()) {
+  StreamClass& readers = Classes().reader;
+  if (!readers.IsWhole()) return readers.CallPatched(kRead, self, args, count, keywords);
+  if (count == 1 && keywords == nullptr && PyLong_CheckExact(args[0]) != 0 && !TracksOrigins()) {
     int overflow = 0;
     const long limit = PyLong_AsLongAndOverflow(args[0], &overflow);
     if (limit > 0) return NewStreamRead(Gil::FromPython(), self, limit);
   }
-  return Classes().reader.CallPlain(kRead, self, args, count, keywords);
+  return readers.CallPlain(kRead, self, args, count, keywords);
 }
 
 PyObject* WaitForData(PyObject* self, PyObject* method) {
+  StreamClass& readers = Classes().reader;
+  if (!readers.IsWhole()) return readers.CallPatched(kWaitForData, self, &method, 1, nullptr);
+  if (TracksOrigins()) return readers.CallPlain(kWaitForData, self, &method, 1, nullptr);
   return NewStreamWait(Gil::FromPython(), self, method);
 }
 
@@ -110,23 +122,30 @@ PyObject* Feed(const Fields& reader, PyObject* data) {
 }
 
 PyObject* FeedData(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  if (count == 1 && keywords == nullptr && PyBytes_CheckExact(args[0]) != 0 &&
-      Classes().reader.IsWhole()) {
+  StreamClass& readers = Classes().reader;
+  if (!readers.IsWhole()) return readers.CallPatched(kFeedData, self, args, count, keywords);
+  if (count == 1 && keywords == nullptr && PyBytes_CheckExact(args[0]) != 0) {
     return Feed(Fields(Gil::FromPython(), self), args[0]);
   }
-  return Classes().reader.CallPlain(kFeedData, self, args, count, keywords);
+  return readers.CallPlain(kFeedData, self, args, count, keywords);
 }
 
 PyObject* WakeUp(PyObject* self, PyObject*) {
+  StreamClass& readers = Classes().reader;
+  if (!readers.IsWhole()) return readers.CallPatched(kWakeUp, self, nullptr, 0, nullptr);
   if (!WakeWaiter(Fields(Gil::FromPython(), self))) return nullptr;
   Py_RETURN_NONE;
 }
 
 PyObject* Exception(PyObject* self, PyObject*) {
+  StreamClass& readers = Classes().reader;
+  if (!readers.IsWhole()) return readers.CallPatched(kException, self, nullptr, 0, nullptr);
   return Fields(Gil::FromPython(), self).Get(Names().exception_field).release();
 }
 
 PyObject* MaybeResume(PyObject* self, PyObject*) {
+  StreamClass& readers = Classes().reader;
+  if (!readers.IsWhole()) return readers.CallPatched(kMaybeResume, self, nullptr, 0, nullptr);
   if (!MaybeResumeTransport(Gil::FromPython(), self)) return nullptr;
   Py_RETURN_NONE;
 }

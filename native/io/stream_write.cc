@@ -81,7 +81,6 @@ bool Stream::Send(const Gil& gil) {
     const ssize_t sent = SendVectors(descriptor_.live(), is_pipe(), vectors.data(), count);
     if (sent >= 0) {
       buffer_.Consume(static_cast<std::size_t>(sent));
-      if (buffer_.empty() && !is_pipe()) GuessAnswer();
       continue;
     }
     if (errno == EINTR) continue;

@@ -26,8 +26,10 @@ namespace {
 enum Method : std::size_t { kWrite, kDrain };
 
 PyObject* Write(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
-  if (count != 1 || keywords != nullptr || !Classes().writer.IsWhole()) {
-    return Classes().writer.CallPlain(kWrite, self, args, count, keywords);
+  StreamClass& writers = Classes().writer;
+  if (!writers.IsWhole()) return writers.CallPatched(kWrite, self, args, count, keywords);
+  if (count != 1 || keywords != nullptr) {
+    return writers.CallPlain(kWrite, self, args, count, keywords);
   }
   const Owned transport = Fields(Gil::FromPython(), self).Get(Names().transport);
   const Owned done(transport ? PyObject_CallMethodOneArg(transport.get(), Names().write, args[0])
@@ -85,9 +87,9 @@ constexpr CoroutineSteps kDrainSteps{"drain", "StreamWriter.drain", BeginDrain, 
                                      GiveUpDelegated};
 
 PyObject* Drain(PyObject* self, PyObject*) {
-  if (!Classes().writer.IsWhole()) {
-    return Classes().writer.CallPlain(kDrain, self, nullptr, 0, nullptr);
-  }
+  StreamClass& writers = Classes().writer;
+  if (!writers.IsWhole()) return writers.CallPatched(kDrain, self, nullptr, 0, nullptr);
+  if (TracksOrigins()) return writers.CallPlain(kDrain, self, nullptr, 0, nullptr);
   CoroutineState state;
   state.owner = Owned::NewRef(self);
   return NewCoroutine(Gil::FromPython(), kDrainSteps, std::move(state));

@@ -36,6 +36,8 @@ constexpr std::uint64_t kBatchNanoseconds = 50'000;
 constexpr unsigned kOftenLook = 2;
 constexpr unsigned kRarestLook = 256;
 constexpr unsigned kOftenLooks = 4;  // in vain, until the looks become rarer
+// After so many batches at most, one looks again at its end.
+constexpr unsigned kMostPassed = 63;
 // One generation on a hosted loop, looked at after every so many callbacks.
 constexpr std::uint64_t kGenerationNanoseconds = 2'000'000;
 constexpr std::size_t kClockEvery = 8;
@@ -365,6 +367,21 @@ bool Loop::LookBetween(const interp::Gil& gil) {
   return CollectReady(gil);
 }
 
+// Whether more has come for the descriptors that began a batch, before Node.js goes round for it.
+// Where that is in vain, it becomes rare.
+bool Loop::LookAgain(const interp::Gil& gil) {
+  if (host_ == nullptr || !began_with_events_) return false;
+  if (passed_looks_ < pass_looks_) {
+    ++passed_looks_;
+    return false;
+  }
+  passed_looks_ = 0;
+  poller_.Note();
+  const bool found = CollectReady(gil) && !ready_.empty();
+  pass_looks_ = found ? 0 : std::min(2 * pass_looks_ + 1, kMostPassed);
+  return found;
+}
+
 bool Loop::RunGenerations(const interp::Gil& gil) {
   unsigned until_look = look_interval_;
   std::uint64_t start = 0;  // the clock is read only where there is more than a little to run
@@ -389,8 +406,12 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
       if (start == 0) start = now;
       if (now - start > kGenerationNanoseconds) return true;
     }
-    if (ready_.empty()) LookOften();
-    if (ready_.empty() || (stopping && host_ == nullptr)) return true;
+    if (ready_.empty()) {
+      LookOften();
+      if (generation > 1 || !LookAgain(gil)) return true;
+      continue;
+    }
+    if (stopping && host_ == nullptr) return true;
     if (--until_look == 0 || own_time_ || poller_.has_news()) {
       if (!LookBetween(gil)) return false;
       until_look = look_interval_;
@@ -407,6 +428,7 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
 }
 
 bool Loop::RunBatch(const interp::Gil& gil) {
+  began_with_events_ = poller_.has_events();
   if (!CollectReady(gil)) return false;
   if (ready_.empty()) return true;
   ++iterations_;

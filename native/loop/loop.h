@@ -157,6 +157,7 @@ class Loop {
   void CollectHandle(int fd, bool writer, _object* handle);
   bool RunGenerations(const interp::Gil& gil);
   bool LookBetween(const interp::Gil& gil);
+  [[nodiscard]] bool LookAgain(const interp::Gil& gil);
   void LookOften();
   bool RunHandle(const interp::Gil& gil, _object* handle);
   bool RunChannel(const interp::Gil& gil, Channel& channel);
@@ -179,6 +180,9 @@ class Loop {
   interp::Run* run_ = nullptr;  // a hosted loop's, while it drains
   unsigned look_interval_ = 1;  // generations from one look at the descriptors to the next
   unsigned vain_looks_ = 0;
+  bool began_with_events_ = false;  // the batch that runs, or ran last
+  unsigned pass_looks_ = 0;         // after how many batches the next one looks again at its end
+  unsigned passed_looks_ = 0;
   bool opened_ = false;
   UvHandles* handles_ = nullptr;  // hosted only; owned by libuv's close callbacks
   ReadyQueue ready_;

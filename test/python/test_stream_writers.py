@@ -204,6 +204,87 @@ class Mixin(Bounded):
 
         self.run_each(main)
 
+    def test_what_is_patched_is_called_as_asyncios(self: Any) -> None:
+        async def main(reader: Any, writer: Any, theirs: socket.socket) -> None:
+            kept, plain_drain = writer.write, writer.drain
+            with mock.patch.object(asyncio.StreamWriter, "write") as no_function:
+                writer.write(b"mocked")
+            no_function.assert_called_once_with(b"mocked")
+            with mock.patch.object(asyncio.StreamWriter, "write", wraps=kept) as spy:
+                writer.write(b"abc")
+            spy.assert_called_once_with(b"abc")
+            self.assertEqual(theirs.recv(10), b"abc")
+
+            drained = 0
+
+            async def drain(_: Any) -> None:
+                nonlocal drained
+                drained += 1
+                await plain_drain()
+
+            with mock.patch.object(asyncio.StreamWriter, "drain", drain):
+                await writer.drain()
+            self.assertEqual(drained, 1)
+
+            with mock.patch.object(type(reader), "exception", lambda _: KeyError("of the type")):
+                with self.assertRaisesRegex(KeyError, "of the type"):
+                    await writer.drain()
+            flow: Any = type(writer.transport.get_protocol())
+            with mock.patch.object(flow, "_drain_helper", mock.AsyncMock()) as helper:
+                await writer.drain()
+            helper.assert_awaited_once()
+
+            fed: list[bytes] = []
+            with mock.patch.object(type(reader), "feed_data", lambda _, data: fed.append(data)):
+                theirs.send(b"to the type")
+                await until(lambda: fed)
+            self.assertEqual(fed, [b"to the type"])
+            with mock.patch.object(
+                asyncio.StreamReader, "_wait_for_data", mock.AsyncMock()
+            ) as wait:
+                self.assertEqual(await reader.read(1), b"")
+            wait.assert_awaited_once_with("read")
+
+        self.run_each(main)
+
+    def test_the_callback_is_the_programs_own(self: Any) -> None:
+        seen: list[bool] = []
+
+        async def main() -> None:
+            name = f"\0coloop-{os.getpid()}-{id(seen)}"
+
+            def serve(reader: Any, writer: Any) -> None:
+                protocol = writer.transport.get_protocol()
+                seen.append(protocol._client_connected_cb is serve)
+                del protocol._client_connected_cb
+                writer.transport.abort()
+                raise KeyError("of the callback")
+
+            server = await asyncio.start_unix_server(serve, name)
+            with socket.socket(socket.AF_UNIX) as theirs:
+                theirs.connect(name)
+                await until(lambda: self.problems)
+            server.close()
+
+        self.run_bounded(main())
+        self.assertEqual(seen, [True])
+        self.assertIsInstance(self.problems[0]["exception"], KeyError)
+
+    def test_debug_mode_tells_where_a_drain_was_made(self: Any) -> None:
+        async def main(reader: Any, writer: Any, theirs: socket.socket) -> None:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("always", RuntimeWarning)
+                writer.drain()
+                gc.collect()
+            told = [str(each.message) for each in caught if each.category is RuntimeWarning]
+            self.assertRegex(
+                told[0], "'StreamWriter.drain' was never awaited\nCoroutine created at"
+            )
+
+        self.loop.set_debug(True)
+        self.run_each(main)
+
     def test_a_writer_without_a_reader(self: Any) -> None:
         async def main(reader: Any, writer: Any, theirs: socket.socket) -> None:
             writer._reader = None
