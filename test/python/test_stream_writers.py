@@ -226,9 +226,11 @@ class Mixin(Bounded):
                 await writer.drain()
             self.assertEqual(drained, 1)
 
-            with mock.patch.object(type(reader), "exception", lambda _: KeyError("of the type")):
-                with self.assertRaisesRegex(KeyError, "of the type"):
-                    await writer.drain()
+            with (
+                mock.patch.object(type(reader), "exception", lambda _: KeyError("of the type")),
+                self.assertRaisesRegex(KeyError, "of the type"),
+            ):
+                await writer.drain()
             flow: Any = type(writer.transport.get_protocol())
             with mock.patch.object(flow, "_drain_helper", mock.AsyncMock()) as helper:
                 await writer.drain()
