@@ -88,6 +88,15 @@ void Stream::SetLevel(bool level) {
   if (attached_) loop_.UpdateChannel(fd);
 }
 
+// What is neither read nor waits to be written is nobody's if the program has dropped it: as with
+// asyncio, whose loop knows nothing of it then, the garbage collector closes it.
+void Stream::UpdateHold() {
+  const bool held = blocked_ || (!paused && !at_end_);
+  if (held == held_ || !attached_) return;
+  held_ = held;
+  loop_.Hold(fd, *this, held);
+}
+
 bool Stream::Run(const Gil& gil) {
   if (starting_) return Begin(gil);
   if (!protocol) return true;  // the garbage collector took it
@@ -225,6 +234,7 @@ bool Stream::OnEof(const Gil& gil) {
     return false;
   }
   at_end_ = keep != 0;
+  UpdateHold();
   return at_end_ || Close(gil);
 }
 
@@ -258,6 +268,7 @@ bool Stream::OnReaderGone(const Gil& gil) {
 bool Stream::PauseReading(const Gil& gil) {
   if (!is_reading()) return true;
   paused = true;
+  UpdateHold();
   return Log(gil, "%r pauses reading");
 }
 
@@ -268,6 +279,7 @@ bool Stream::ResumeReading(const Gil& gil) {
   // What came meanwhile was noted; what a full read left behind is there without an event.
   if (readable_ && attached_) loop_.Queue(*this);
   if (!level_ && short_read_ == ShortRead::kLevel && !hung_up_) SetLevel(true);
+  UpdateHold();
   return Log(gil, "%r resumes reading");
 }
 

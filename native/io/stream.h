@@ -123,6 +123,7 @@ class Stream final : public loop::Channel {
   [[nodiscard]] bool CallLater(const interp::Gil& gil, const char* method, _object* argument);
   [[nodiscard]] bool Log(const interp::Gil& gil, const char* format);  // in debug mode
   void SetLevel(bool level);
+  void UpdateHold();
   [[nodiscard]] ssize_t Receive(void* into, std::size_t room);
   void NoteRead(std::size_t got, std::size_t room);
   [[nodiscard]] bool MayWait();
@@ -145,6 +146,7 @@ class Stream final : public loop::Channel {
   bool at_end_ = false;         // the protocol keeps it open after the peer's end: nothing is read
   bool blocked_ = false;        // waits for the descriptor to become writable
   bool many_ = false;           // the last read brought much
+  bool held_ = true;            // by the poller
   bool level_ = false;          // the poller tells again and again while there is something to read
   std::uint64_t wrote_in_ = 0;  // which callback it was last written to in
   unsigned writes_ = 0;         // how often in that

@@ -88,6 +88,7 @@ bool Stream::Send(const Gil& gil) {
       blocked_ = true;
       if (medium_ == Medium::kWriteDevice && !attached_ && !starting_) return Begin(gil);
       if (attached_) loop_.WatchWritable(fd, true);
+      UpdateHold();
       return true;
     }
     PyErr_SetFromErrno(PyExc_OSError);
@@ -116,6 +117,7 @@ bool Stream::WriteReady(const Gil& gil) {
   if (!SendPending(gil)) return false;
   if (blocked_ || lost_writes > 0 || !buffer_.empty()) return true;
   loop_.WatchWritable(fd, false);
+  UpdateHold();
   if (empty_waiter) {
     const Owned waiter = Owned::NewRef(empty_waiter.get());
     const Owned set(PyObject_CallMethod(waiter.get(), "set_result", "O", Py_None));

@@ -2,8 +2,8 @@
 // is ready for, edge-triggered; the loop comes to it in the order of its ready queue, as it comes
 // to the handles of watches.
 //
-// It is part of a Python object, which the poller, the ready queue and the list of those to flush
-// hold while they have it.
+// It is part of a Python object, which the poller (but see Poller::Hold), the ready queue and the
+// list of those to flush hold while they have it.
 #pragma once
 
 #include "interp/gil.h"

@@ -100,6 +100,7 @@ class Loop {
   [[nodiscard]] bool Attach(int fd, Channel& channel);
   void Detach(int fd, const Channel& channel, bool kernel_too);
   void WatchWritable(int fd, bool on) { poller_.WatchWritable(fd, on); }
+  void Hold(int fd, const Channel& channel, bool held) { poller_.Hold(fd, channel, held); }
   void UpdateChannel(int fd) { poller_.UpdateChannel(fd); }
   [[nodiscard]] Channel* FindChannel(int fd) const { return poller_.FindChannel(fd); }
   // Runs it when its turn comes; once, however often it is queued until then.

@@ -60,6 +60,8 @@ class Poller {
   [[nodiscard]] bool Attach(int fd, Channel& channel);
   // Also for writing, or no more: reports at once if it is writable.
   void WatchWritable(int fd, bool on);
+  // Whether the channel's object is kept, as it is from the start: else it may be garbage.
+  void Hold(int fd, const Channel& channel, bool held);
   // What its level() says has changed.
   void UpdateChannel(int fd);
   // `kernel_too`: false when the descriptor, which nobody else has, is closed next.

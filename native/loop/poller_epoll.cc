@@ -223,6 +223,14 @@ void Poller::WatchWritable(int fd, bool on) {
   UpdateChannel(fd);
 }
 
+void Poller::Hold(int fd, const Channel& channel, bool held) {
+  const auto found = watches_.find(fd);
+  if (found == watches_.end() || found->second.channel != &channel) return;
+  const interp::Owned dropped =
+      std::exchange(found->second.channel_object,
+                    held ? interp::Owned::NewRef(channel.object()) : interp::Owned());
+}
+
 void Poller::UpdateChannel(int fd) {
   const auto found = watches_.find(fd);
   if (found == watches_.end()) return;

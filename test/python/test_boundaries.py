@@ -6,12 +6,14 @@ from __future__ import annotations
 import array
 import asyncio
 import errno
+import gc
 import os
 import pty
 import socket
 import struct
 import termios
 import unittest
+import warnings
 from typing import Any
 
 from transports import Bounded, Recorder, TransportCase, pair, until
@@ -138,6 +140,43 @@ class Mixin(Bounded):
         self.check_all_is_served(socket.AF_INET, ("127.0.0.1", 0), send_urgent, b"abcdef")
         name = f"\0coloop-{os.getpid()}-{id(self)}"
         self.check_all_is_served(socket.AF_UNIX, name, descriptors, b"onetwothree")
+
+    def test_what_nobody_has_is_closed(self: Any) -> None:
+        """A program that forgets close() is helped by the garbage collector."""
+
+        async def main(pauses: bool) -> None:
+            async def serve(reader: Any, writer: Any) -> None:
+                await reader.read(1)
+                writer.write(b"x" * 3_000_000)
+                await writer.drain()
+                if pauses:
+                    writer.transport.pause_reading()
+                served.set_result(None)
+
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            before = len(os.listdir("/proc/self/fd"))
+            for _ in range(5):
+                served = self.loop.create_future()
+                far = socket.socket()
+                far.setblocking(False)
+                await self.loop.sock_connect(far, server.sockets[0].getsockname())
+                await self.loop.sock_sendall(far, b"x")
+                while not served.done():
+                    await self.loop.sock_recv(far, 1 << 20)
+                far.close()
+            del serve
+
+            def closed() -> bool:
+                gc.collect()
+                return len(os.listdir("/proc/self/fd")) <= before
+
+            await until(closed)
+            server.close()
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            self.run_bounded(main(False))
+            self.run_bounded(main(True))
 
     def test_what_was_queued_goes_before_what_comes_later(self: Any) -> None:
         async def main() -> None:
