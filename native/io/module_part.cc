@@ -51,6 +51,7 @@ bool InitNames(const interp::Gil&) {
       {&names.fail_empty_waiter, "_fail_empty_waiter"},
       {&names.throw_method, "throw"},
       {&names.feed_data, "feed_data"},
+      {&names.read, "read"},
       {&names.cancelled, "cancelled"},
       {&names.is_closing, "is_closing"},
       {&names.exception, "exception"},

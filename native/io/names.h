@@ -34,6 +34,7 @@ struct MethodNames {
   _object* fail_empty_waiter;
   _object* throw_method;
   _object* feed_data;
+  _object* read;
   _object* cancelled;
   _object* is_closing;
   _object* exception;

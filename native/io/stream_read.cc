@@ -9,7 +9,6 @@
 
 #include "interp/error.h"
 #include "interp/gil.h"
-#include "interp/per_interpreter.h"
 #include "interp/ref.h"
 #include "io/names.h"
 #include "io/stream_coroutine.h"
@@ -21,11 +20,6 @@ using interp::Gil;
 using interp::Owned;
 
 namespace {
-
-struct ReadState {
-  PyObject* read = nullptr;  // "read"
-};
-interp::PerInterpreter<ReadState> names;
 
 bool ResumeTransport(const Fields& reader) {
   if (!reader.Set(Names().paused, Py_False)) return false;
@@ -165,13 +159,8 @@ PyObject* New(const Gil& gil, const CoroutineSteps& steps, PyObject* reader, PyO
 
 }  // namespace
 
-bool InitStreamRead(const Gil&) {
-  names->read = PyUnicode_InternFromString("read");
-  return names->read != nullptr;
-}
-
 PyObject* NewStreamRead(const Gil& gil, PyObject* reader, long limit) {
-  return New(gil, kRead, reader, names->read, limit);
+  return New(gil, kRead, reader, Names().read, limit);
 }
 
 PyObject* NewStreamWait(const Gil& gil, PyObject* reader, PyObject* method) {

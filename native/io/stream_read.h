@@ -9,8 +9,6 @@ class Gil;
 
 namespace coloop::io {
 
-[[nodiscard]] bool InitStreamRead(const interp::Gil& gil);
-
 // The coroutine of reader.read(limit), of at least 1 byte. Null with an exception set.
 [[nodiscard]] _object* NewStreamRead(const interp::Gil& gil, _object* reader, long limit);
 // That of reader._wait_for_data(method).

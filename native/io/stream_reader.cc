@@ -164,8 +164,7 @@ PyMethodDef methods[] = {
 }  // namespace
 
 bool InitStreamReader(const Gil& gil, PyObject* streams) {
-  return InitStreamRead(gil) &&
-         Classes().reader.Make(gil, streams, "StreamReader", methods, std::size(methods));
+  return Classes().reader.Make(gil, streams, "StreamReader", methods, std::size(methods));
 }
 
 PyObject* FeedReader(const Gil& gil, PyObject* reader, PyObject* data) {

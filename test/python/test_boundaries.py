@@ -57,6 +57,13 @@ def send_urgent(sock: socket.socket) -> None:
 
 
 class Mixin(Bounded):
+    async def check_read(self: Any, protocol: Any, far: Any, send: Any, expected: bytes) -> None:
+        for _ in range(2):
+            protocol.data.clear()
+            send(far)
+            await until(lambda: len(protocol.data) >= len(expected))
+            self.assertEqual(bytes(protocol.data), expected)
+
     def check_all_is_read(self: Any, ours: Any, send: Any, expected: bytes) -> None:
         """All that `send` has sent before the loop looks is read, and what comes later."""
         for factory in (Recorder, Buffered):
@@ -65,11 +72,7 @@ class Mixin(Bounded):
 
                 async def main(near: Any, far: Any, factory: Any) -> None:
                     transport, protocol = await self.loop.create_connection(factory, sock=near)
-                    for _ in range(2):
-                        protocol.data.clear()
-                        send(far)
-                        await until(lambda: len(protocol.data) >= len(expected))
-                        self.assertEqual(bytes(protocol.data), expected)
+                    await self.check_read(protocol, far, send, expected)
                     transport.abort()
                     far.close()
 
@@ -120,11 +123,7 @@ class Mixin(Bounded):
             far = socket.socket(family)
             far.connect(listener.getsockname())
             protocol = await served
-            for _ in range(2):
-                protocol.data.clear()
-                send(far)
-                await until(lambda: len(protocol.data) >= len(data))
-                self.assertEqual(bytes(protocol.data), data)
+            await self.check_read(protocol, far, send, data)
             far.close()
             await protocol.lost
             server.close()
