@@ -38,7 +38,7 @@ class Acceptor final : public loop::Channel {
   void Dropped() override { fd = -1; }
 
   [[nodiscard]] bool Start() {
-    return SetUpSocket(fd, Address::OfSocket(fd), &short_read_) && loop_.Attach(fd, *this);
+    return SetUpSocket(fd, Address::OfSocket(fd), &trigger_) && loop_.Attach(fd, *this);
   }
   void Stop() {
     if (fd >= 0) loop_.Detach(std::exchange(fd, -1), *this, true);
@@ -58,7 +58,7 @@ class Acceptor final : public loop::Channel {
   [[nodiscard]] bool Connect(const Gil& gil, int accepted, const Address& peer);
 
   loop::Loop& loop_;
-  Stream::ShortRead short_read_ = Stream::ShortRead::kNothing;  // of what is accepted
+  Stream::Trigger trigger_ = Stream::Trigger::kLevel;  // of what is accepted
 };
 
 bool Acceptor::Run(const Gil& gil) {
@@ -111,7 +111,7 @@ bool Acceptor::Connect(const Gil& gil, int accepted, const Address& peer) {
   Owned transport;
   if (protocol) {
     transport = AcceptStream(gil, transport_class.get(), loop_object.get(), accepted, peer,
-                             short_read_, protocol.get(), server.get());
+                             trigger_, protocol.get(), server.get());
     if (transport) {
       if (!loop_.debug) return true;
       const Owned logged(PyObject_CallMethod(loop_object.get(), "_log_accepted", "OO", server.get(),

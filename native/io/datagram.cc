@@ -49,7 +49,8 @@ Datagram::Datagram(PyObject* transport, PyObject* loop, loop::Loop& native, int 
       loop_(native),
       descriptor_(descriptor),
       family_(Address::OfSocket(descriptor).storage.ss_family),
-      connected_(Address::OfPeer(descriptor).length > 0) {}
+      connected_(Address::OfPeer(descriptor).length > 0),
+      level_(family_ == AF_UNIX) {}
 
 bool Datagram::CallLater(const Gil& gil, const char* method, PyObject* argument) {
   return CallSoon(gil, loop_, Owned(PyObject_GetAttrString(object(), method)), argument);
@@ -95,6 +96,16 @@ void Datagram::Note(unsigned events) {
     failed_ = true;
     readable_ = true;
   }
+  UpdateLevel();
+}
+
+// UNIX datagrams, which are read one at a time, are told of again and again; but what is not going
+// to be read would be told for ever.
+void Datagram::UpdateLevel() {
+  const bool level = family_ == AF_UNIX && !failed_ && is_reading();
+  if (level == level_) return;
+  level_ = level;
+  if (attached_) loop_.UpdateChannel(fd);
 }
 
 bool Datagram::Run(const Gil& gil) {
@@ -160,8 +171,8 @@ bool Datagram::Receive(const Gil& gil) {
                               MSG_DONTWAIT, nullptr);
   if (result < 0) return ReadFailed(gil, errno);
   const auto got = static_cast<std::size_t>(result);
-  // Edge-triggered: nothing is left, and news comes as an event. But an error ends a batch, too.
-  if (got < slots && !failed_) readable_ = false;
+  // Nothing is left, or the poller tells of it. But an error ends a batch, too.
+  if ((got < slots || level_) && !failed_) readable_ = false;
   if (peers_ == nullptr) peers_ = std::make_unique<AddressCache>();
   first_ = 0;
   for (std::size_t i = 0; i < got; ++i) {
@@ -182,7 +193,10 @@ bool Datagram::ReadFailed(const Gil& gil, int error) {
   if (WouldBlock(error) || error == EBADF || error == ENOTSOCK) {
     readable_ = false;
     failed_ = false;
-    if (WouldBlock(error)) return true;
+    if (WouldBlock(error)) {
+      UpdateLevel();
+      return true;
+    }
   }
   errno = error;
   PyErr_SetFromErrno(PyExc_OSError);
@@ -237,6 +251,7 @@ bool Datagram::ResumeReading(const Gil& gil) {
   paused = false;
   // What came meanwhile was noted; what a full batch left behind is there without an event.
   if ((readable_ || count_ > 0) && attached_) loop_.Queue(*this);
+  UpdateLevel();
   return Log(gil, "%r resumes reading");
 }
 

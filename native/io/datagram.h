@@ -39,6 +39,7 @@ class Datagram final : public loop::Channel {
   void Note(unsigned events) override;
   [[nodiscard]] bool Run(const interp::Gil& gil) override;
   [[nodiscard]] bool Flush(const interp::Gil&) override { return true; }
+  [[nodiscard]] bool level() const override { return level_; }
   void Dropped() override { attached_ = false; }
 
   // asyncio's methods. Those that can fail return false with an exception set.
@@ -112,6 +113,7 @@ class Datagram final : public loop::Channel {
   [[nodiscard]] bool CountLostWrite(const interp::Gil& gil);
   [[nodiscard]] bool CallLater(const interp::Gil& gil, const char* method, _object* argument);
   [[nodiscard]] bool Log(const interp::Gil& gil, const char* format);  // in debug mode
+  void UpdateLevel();
   void Detach();
 
   loop::Loop& loop_;
@@ -127,6 +129,7 @@ class Datagram final : public loop::Channel {
   bool writable_ = false;   // an event said so, not looked at yet
   bool failed_ = false;     // an error waits: a batch that is not full is not the last
   bool blocked_ = false;    // waits for room
+  bool level_;              // the poller tells again and again while there is something to read
   std::array<Item, kBatch> inbox_;
   std::size_t first_ = 0;  // of those in it
   std::size_t count_ = 0;

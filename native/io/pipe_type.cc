@@ -84,6 +84,7 @@ int InitPipe(PyObject* self, PyObject* args, PyObject* kwargs, bool writes) {
       writes ? (device ? Medium::kWriteDevice : Medium::kWritePipe) : Medium::kReadPipe;
   Stream* stream = NewStream(self, pipe.loop, pipe.fd, medium);
   if (stream == nullptr) return -1;
+  if (!writes) stream->SetTrigger(Stream::Trigger::kLevel);
   stream->socket = Owned::NewRef(pipe.file);
   const Gil gil = Gil::FromPython();
   if (!UseNativeStreams(gil, pipe.protocol)) return -1;

@@ -1,6 +1,7 @@
 #include "io/socket_channel.h"
 
 #include <Python.h>
+#include <netinet/in.h>  // NOLINT(misc-include-cleaner): IPPROTO_TCP
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -71,7 +72,7 @@ class SocketChannel final : public loop::Channel {
     descriptor_.FollowSocket(gil, socket);
     int type = 0;
     socklen_t length = sizeof(type);
-    streams_ = getsockopt(fd_, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
+    is_tcp_ = getsockopt(fd_, SOL_SOCKET, SO_PROTOCOL, &type, &length) == 0 && type == IPPROTO_TCP;
     if (loop_.Attach(fd_, *this)) return true;
     PyErr_SetFromErrno(PyExc_OSError);
     fd_ = -1;
@@ -88,6 +89,7 @@ class SocketChannel final : public loop::Channel {
 
   void Note(unsigned events) override {
     if ((events & kHungUp) != 0) hung_up_ = true;
+    if ((events & kUrgent) != 0) urgent_ = true;
     if ((events & (kReadable | kHungUp)) != 0) readable_ = true;
     if ((events & kWritable) != 0) writable_ = true;
   }
@@ -95,7 +97,7 @@ class SocketChannel final : public loop::Channel {
     if (readable_ && !Serve(gil, &readers_, &readable_)) return false;
     if (!writable_) return true;
     if (!Serve(gil, &writers_, &writable_)) return false;
-    if (writers_.empty() && fd_ >= 0) loop_.WatchWritable(fd_, false);
+    if (writers_.empty() && fd_ >= 0) WatchWritable(false);
     return true;
   }
   [[nodiscard]] bool Flush(const Gil&) override { return true; }
@@ -195,9 +197,9 @@ class SocketChannel final : public loop::Channel {
   Operation::State TryOnce(Operation& operation, bool writes) {
     readiness_.drained = readiness_.brief = false;
     const Operation::State state = operation.Try(loop_, fd_, &readiness_);
-    // A short read leaves nothing behind; but a datagram is one of many, and after the peer's end
-    // there is that to read.
-    const bool emptied = readiness_.brief && streams_ && !hung_up_;
+    // A short read leaves nothing behind of TCP: elsewhere a message or what comes along ends it.
+    // But urgent data does, too, and after the peer's end there is that to read.
+    const bool emptied = readiness_.brief && is_tcp_ && !urgent_ && !hung_up_;
     if (readiness_.drained || emptied) (writes ? writable_ : readable_) = false;
     return state;
   }
@@ -207,12 +209,18 @@ class SocketChannel final : public loop::Channel {
     if (!future) return Owned();
     operation->Pause();
     // Reports at once if it has become writable meanwhile.
-    if (writes && writers_.empty()) loop_.WatchWritable(fd_, true);
+    if (writes && writers_.empty()) WatchWritable(true);
     (writes ? writers_ : readers_)
         .push_back(Waiter{Owned::NewRef(future.get()), std::move(operation)});
     loop_.BeginWait();
     if (writes ? writable_ : readable_) loop_.Queue(*this);
     return future;
+  }
+
+  void WatchWritable(bool on) {
+    if (on == watches_writable_) return;
+    watches_writable_ = on;
+    loop_.WatchWritable(fd_, on);
   }
 
   // First come, first served. A cancelled call has read nothing and sent no more.
@@ -272,7 +280,9 @@ class SocketChannel final : public loop::Channel {
   bool readable_ = true;  // as far as is known
   bool writable_ = true;
   bool hung_up_ = false;
-  bool streams_ = false;  // and brings no datagrams
+  bool is_tcp_ = false;
+  bool urgent_ = false;  // urgent data has come
+  bool watches_writable_ = false;
   Readiness readiness_;
   std::deque<Waiter> readers_;
   std::deque<Waiter> writers_;

@@ -75,12 +75,12 @@ void Stream::Detach() {
 void Stream::Note(unsigned events) {
   if ((events & kWritable) != 0) writable_ = true;
   if ((events & kHungUp) != 0) hung_up_ = true;
-  if ((events & kUrgent) != 0) short_read_ = ShortRead::kNothing;
   // Each later event, such as room to write, tells of the peer's end again.
   if ((events & (kReadable | kHungUp)) != 0 && !at_end_) readable_ = true;
+  if ((events & kUrgent) != 0) trigger_ = Trigger::kLevel;
   // What is not going to be read would be told for ever.
-  const bool stays = hung_up_ || at_end_ || !is_reading();
-  if (level_ && (stays || short_read_ == ShortRead::kNothing)) SetLevel(false);
+  const bool level = trigger_ == Trigger::kLevel && !hung_up_ && !at_end_ && is_reading();
+  if (level != level_) SetLevel(level);
 }
 
 void Stream::SetLevel(bool level) {
@@ -137,9 +137,9 @@ ssize_t Stream::Receive(void* into, std::size_t room) {
   return is_pipe() ? read(fd, into, room) : recv(descriptor_.live(), into, room, MSG_DONTWAIT);
 }
 
-// After a short read that says that nothing is left, news comes as an event.
+// After a short read, news comes as an event.
 void Stream::NoteRead(std::size_t got, std::size_t room) {
-  if (got < room && !hung_up_ && short_read_ != ShortRead::kNothing) readable_ = false;
+  if (got < room && !hung_up_) readable_ = false;
   many_ = got >= kManyBytes;
 }
 
@@ -278,7 +278,7 @@ bool Stream::ResumeReading(const Gil& gil) {
   if (std::exchange(at_end_, false)) readable_ = true;  // as asyncio: its end is met again
   // What came meanwhile was noted; what a full read left behind is there without an event.
   if (readable_ && attached_) loop_.Queue(*this);
-  if (!level_ && short_read_ == ShortRead::kLevel && !hung_up_) SetLevel(true);
+  if (!level_ && trigger_ == Trigger::kLevel && !hung_up_) SetLevel(true);
   UpdateHold();
   return Log(gil, "%r resumes reading");
 }

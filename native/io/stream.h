@@ -29,12 +29,10 @@ class Stream final : public loop::Channel {
   // A device is the writing end of what is neither a pipe nor a socket, such as a terminal: it has
   // no reader that could go away.
   enum class Medium : unsigned char { kSocket, kReadPipe, kWritePipe, kWriteDevice };
-  // What a read that brought less than it had room for says of what is left.
-  enum class ShortRead : unsigned char {
-    kNothing,  // of pipes, terminals and sockets that keep messages apart
-    kEmpty,    // of TCP: nothing is left, unless there is urgent data
-    kLevel,    // of UNIX sockets, where what comes along ends a read: the poller tells again
-  };
+  // How the poller tells of what is to be read. After a read that brought less than it had room
+  // for, nothing is left of TCP without urgent data: what comes then is an edge. Elsewhere a read
+  // also ends at a message, a line or what comes along, and the poller has to tell of the rest.
+  enum class Trigger : unsigned char { kEdge, kLevel };
 
   Stream(_object* transport, _object* loop_object, loop::Loop& loop, int fd,
          Medium medium = Medium::kSocket);
@@ -57,9 +55,9 @@ class Stream final : public loop::Channel {
   // `sink`: of a protocol that is native, else null.
   void SetProtocol(_object* protocol, bool buffered, ByteSink* sink);
   void SetSocket(const interp::Gil& gil, _object* object);
-  void SetShortRead(ShortRead meaning) {
-    short_read_ = meaning;
-    level_ = meaning == ShortRead::kLevel;
+  void SetTrigger(Trigger trigger) {
+    trigger_ = trigger;
+    level_ = trigger == Trigger::kLevel;
   }
   [[nodiscard]] bool Write(const interp::Gil& gil, interp::Owned bytes);
   [[nodiscard]] bool WriteAll(const interp::Gil& gil, std::vector<interp::Owned> parts);
@@ -133,7 +131,7 @@ class Stream final : public loop::Channel {
   loop::Loop& loop_;
   const Medium medium_;
   Descriptor descriptor_;
-  ShortRead short_read_ = ShortRead::kNothing;
+  Trigger trigger_ = Trigger::kEdge;
   interp::Owned context_;
   WriteBuffer buffer_;
   ByteSink* sink_ = nullptr;    // part of the protocol

@@ -74,8 +74,8 @@ int Init(PyObject* self, PyObject* args, PyObject* kwargs) {
   const long fd = number ? PyLong_AsLong(number.get()) : -1;
   if (fd == -1 && PyErr_Occurred() != nullptr) return -1;
   const Address name = Address::OfSocket(static_cast<int>(fd));
-  Stream::ShortRead short_read{};
-  if (!SetUpSocket(static_cast<int>(fd), name, &short_read)) {
+  Stream::Trigger trigger{};
+  if (!SetUpSocket(static_cast<int>(fd), name, &trigger)) {
     PyErr_SetFromErrno(PyExc_OSError);
     return -1;
   }
@@ -88,7 +88,7 @@ int Init(PyObject* self, PyObject* args, PyObject* kwargs) {
   stream->peer = Address::OfPeer(static_cast<int>(fd));
   const Gil gil = Gil::FromPython();
   stream->SetSocket(gil, sock);
-  stream->SetShortRead(short_read);
+  stream->SetTrigger(trigger);
   const bool ready = UseProtocol(*stream, protocol) && AttachServer(self, *stream, server) &&
                      stream->Start(gil, waiter == Py_None ? nullptr : waiter);
   return ready ? 0 : -1;
@@ -209,18 +209,18 @@ bool IsStreamType(PyObject* object) {
          PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(object), state->type) != 0;
 }
 
-bool SetUpSocket(int fd, const Address& name, Stream::ShortRead* short_read) {
+bool SetUpSocket(int fd, const Address& name, Stream::Trigger* trigger) {
   const sa_family_t family = name.length != 0 ? name.storage.ss_family : sa_family_t{AF_UNSPEC};
-  *short_read = family == AF_UNIX ? Stream::ShortRead::kLevel : Stream::ShortRead::kNothing;
+  *trigger = Stream::Trigger::kLevel;
   if (family != AF_UNSPEC && family != AF_INET && family != AF_INET6) return true;
   const int on = 1;
   const bool is_tcp = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
-  if (is_tcp) *short_read = Stream::ShortRead::kEmpty;
+  if (is_tcp) *trigger = Stream::Trigger::kEdge;
   return is_tcp || errno != EBADF;
 }
 
 Owned AcceptStream(const Gil& gil, PyObject* type, PyObject* loop, int fd, const Address& peer,
-                   Stream::ShortRead short_read, PyObject* protocol, PyObject* server) {
+                   Stream::Trigger trigger, PyObject* protocol, PyObject* server) {
   auto* class_object = reinterpret_cast<PyTypeObject*>(type);
   Owned self(class_object->tp_alloc(class_object, 0));
   Owned dict(self ? PyDict_New() : nullptr);
@@ -236,7 +236,7 @@ Owned AcceptStream(const Gil& gil, PyObject* type, PyObject* loop, int fd, const
   }
   stream->peer = peer;
   stream->name = Address::OfSocket(fd);
-  stream->SetShortRead(short_read);
+  stream->SetTrigger(trigger);
   const bool ready = UseProtocol(*stream, protocol) && AttachServer(self.get(), *stream, server) &&
                      stream->Start(gil, nullptr);
   return ready ? std::move(self) : Owned();

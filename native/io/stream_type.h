@@ -18,15 +18,14 @@ namespace coloop::io {
 [[nodiscard]] bool IsStreamType(_object* object);
 
 // Of TCP, small writes go out without waiting for the acknowledgement of the ones before; accepted
-// connections inherit that from what listens (Linux, tcp(7)). Says what a short read means for
-// them. False with errno for what is no descriptor.
-[[nodiscard]] bool SetUpSocket(int fd, const Address& name, Stream::ShortRead* short_read);
+// connections inherit that from what listens (Linux, tcp(7)). Says how the poller tells of what
+// they have to read. False with errno for what is no descriptor.
+[[nodiscard]] bool SetUpSocket(int fd, const Address& name, Stream::Trigger* trigger);
 
 // A transport of class `type` (a subclass) for an accepted descriptor, which it owns from then on,
-// also when this fails; started. `short_read`: of the socket that listens. Null with an exception
-// set.
+// also when this fails; started. `trigger`: of the socket that listens. Null with an exception set.
 [[nodiscard]] interp::Owned AcceptStream(const interp::Gil& gil, _object* type, _object* loop,
-                                         int fd, const Address& peer, Stream::ShortRead short_read,
+                                         int fd, const Address& peer, Stream::Trigger trigger,
                                          _object* protocol, _object* server);
 
 }  // namespace coloop::io

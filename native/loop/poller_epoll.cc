@@ -33,6 +33,7 @@ constexpr std::size_t kBatch = 256;
 constexpr int kStrayBatches = 8;
 constexpr std::uint32_t kOwnSerial = 0;  // no watch has it
 constexpr int kPauses = 32;              // about a microsecond
+constexpr std::uint32_t kEdges = EPOLLET | EPOLLPRI;
 
 // Where there is but one processor, nobody calls while the loop looks.
 bool HasOtherProcessors() {
@@ -104,12 +105,13 @@ void Poller::Clear() {
 std::uint32_t Poller::EventsOf(const Watch& watch) {
   std::uint32_t events = (watch.reader ? EPOLLIN : 0U) | (watch.writer ? EPOLLOUT : 0U);
   if (watch.channel == nullptr) return events;
-  // A passive channel does not mind to be told again and again, and handles want to be.
+  // A passive channel does not mind to be told again and again, and handles want to be. Urgent data
+  // is asked for only with edges: handles are not for it, as with asyncio.
   const bool passive = watch.channel->passive();
   const bool edges = passive ? events == 0 : !watch.channel->level();
-  events |= EPOLLIN | EPOLLRDHUP | (passive ? 0U : EPOLLPRI);
+  events |= EPOLLIN | EPOLLRDHUP;
   if (watch.channel_writes) events |= EPOLLOUT;
-  return edges ? events | EPOLLET : events;
+  return edges ? events | kEdges : events;
 }
 
 bool Poller::IsActive(const Watch& watch) {
@@ -145,7 +147,7 @@ bool Poller::Set(int fd, bool writer, interp::Owned handle, interp::Owned* previ
   const auto [found, added] = watches_.try_emplace(fd);
   Watch& watch = found->second;
   std::uint32_t events = EventsOf(watch) | (writer ? EPOLLOUT : EPOLLIN);
-  if (watch.channel != nullptr && watch.channel->passive()) events &= ~EPOLLET;
+  if (watch.channel != nullptr && watch.channel->passive()) events &= ~kEdges;
   if (!Update(fd, watch, events)) {
     if (added) watches_.erase(found);
     return false;

@@ -16,7 +16,7 @@ import unittest
 import warnings
 from typing import Any
 
-from transports import Bounded, Recorder, TransportCase, pair, until
+from transports import Bounded, Recorder, TransportCase, connected, pair, until
 
 import coloop
 
@@ -31,13 +31,6 @@ class Buffered(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self.data += self.room[:nbytes]
-
-
-def connected() -> tuple[socket.socket, socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        near = socket.create_connection(server.getsockname())
-        far, _ = server.accept()
-    return near, far
 
 
 def send_descriptor(sock: socket.socket, data: bytes) -> None:
@@ -64,8 +57,22 @@ class Mixin(Bounded):
             await until(lambda: len(protocol.data) >= len(expected))
             self.assertEqual(bytes(protocol.data), expected)
 
+    async def check_receive(self: Any, near: Any, far: Any, send: Any, expected: bytes) -> None:
+        near.setblocking(False)
+        for _ in range(2):
+            waiting = self.loop.create_task(self.loop.sock_recv(near, 100))
+            await asyncio.sleep(0)
+            send(far)
+            got = await waiting
+            while len(got) < len(expected):
+                got += await self.loop.sock_recv(near, 100)
+            self.assertEqual(got, expected)
+
     def check_all_is_read(self: Any, ours: Any, send: Any, expected: bytes) -> None:
         """All that `send` has sent before the loop looks is read, and what comes later."""
+        near, far = ours()
+        with near, far:
+            self.run_bounded(self.check_receive(near, far, send, expected))
         for factory in (Recorder, Buffered):
             with self.subTest(factory.__name__):
                 near, far = ours()
@@ -176,32 +183,6 @@ class Mixin(Bounded):
             warnings.simplefilter("ignore", ResourceWarning)
             self.run_bounded(main(False))
             self.run_bounded(main(True))
-
-    def test_what_was_queued_goes_before_what_comes_later(self: Any) -> None:
-        async def main() -> None:
-            transport, protocol, peer = await pair(self.loop)
-
-            def send() -> None:
-                self.loop.call_soon(protocol.calls.append, "queued")
-                peer.send(b"answer")
-
-            for _ in range(4):  # not only for a peer that has not been quick before
-                protocol.calls.clear()
-                self.loop.call_soon(send)
-                transport.write(b"question")
-                await until(lambda: "data" in protocol.calls)
-                self.assertEqual(protocol.calls, ["queued", "data"])
-
-                protocol.calls.clear()
-                peer.send(b"another")
-                transport.write(b"question")
-                await asyncio.sleep(0)
-                self.assertEqual(protocol.calls, [])
-                await until(lambda: protocol.calls)
-            transport.abort()
-            peer.close()
-
-        self.run_bounded(main())
 
     def read_pipe(self: Any, reading: Any, send: Any, expected: bytes) -> None:
         async def main() -> None:
@@ -323,74 +304,6 @@ class Mixin(Bounded):
 
 class OurBoundaries(Mixin, TransportCase):
     make = staticmethod(coloop.new_event_loop)
-
-    def test_what_is_not_read_does_not_keep_the_loop_busy(self) -> None:
-        async def turns() -> int:
-            """How often the loop runs something in a while in which there is nothing to run."""
-            before = self.loop.metrics()["iterations"]
-            await asyncio.sleep(0.05)
-            after: int = self.loop.metrics()["iterations"]
-            return after - before
-
-        class KeptOpen(Recorder):
-            def eof_received(self) -> bool:
-                return True
-
-        async def main() -> None:
-            ours, peer = socket.socketpair()
-            transport, protocol = await self.loop.create_connection(KeptOpen, sock=ours)
-            few = 10
-            transport.pause_reading()
-            peer.send(b"not read")
-            self.assertLess(await turns(), few)
-            transport.resume_reading()
-            await until(lambda: protocol.data)
-            peer.send(b", but now")
-            await until(lambda: protocol.data == b"not read, but now")
-            transport.write(b"x" * 10_000_000)
-            transport.pause_reading()
-            peer.send(b"x")
-            self.assertLess(await turns(), few)
-            transport.resume_reading()
-            peer.shutdown(socket.SHUT_WR)
-            await until(lambda: protocol.data.endswith(b"x"))
-            self.assertLess(await turns(), few)
-            transport.close()  # what is left to write keeps it
-            self.assertLess(await turns(), few)
-            peer.close()
-            await protocol.lost
-
-        self.run_bounded(main())
-
-    def test_a_short_read_is_not_followed_by_a_vain_one(self) -> None:
-        depths: list[int] = []
-
-        class Sink(Recorder):
-            def data_received(self, data: bytes) -> None:
-                super().data_received(data)
-                loop: Any = asyncio.get_running_loop()
-                loop.call_soon(lambda: depths.append(loop.metrics()["ready_depth"]))
-
-        async def send(address: Any, connect: Any) -> None:
-            _, protocol = await connect(Recorder, *address)
-            before = len(depths)
-            for count in (1, 2):
-                protocol.transport.write(b"x")
-                await until(lambda count=count: len(depths) == before + count)
-            protocol.transport.close()
-            await protocol.lost
-
-        async def main() -> None:
-            server = await self.loop.create_server(Sink, "127.0.0.1", 0)
-            await send(server.sockets[0].getsockname(), self.loop.create_connection)
-            server.close()
-            name = f"\0coloop-{os.getpid()}-vain"
-            server = await self.loop.create_unix_server(Sink, name)
-            await send((name,), self.loop.create_unix_connection)
-            server.close()
-
-        self.run_bounded(main())
-        self.assertEqual(depths, [0, 0, 0, 0])
 
 
 class AsyncioBoundaries(Mixin, TransportCase):

@@ -48,6 +48,14 @@ def streams() -> tuple[socket.socket, socket.socket]:
     return a, b
 
 
+def connected() -> tuple[socket.socket, socket.socket]:
+    """The two ends of a TCP connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        far, _ = server.accept()
+    return near, far
+
+
 async def pair(loop: Any) -> tuple[Any, Recorder, socket.socket]:
     """A transport with its protocol, and the other end as a plain socket."""
     ours, theirs = socket.socketpair()
