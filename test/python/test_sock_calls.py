@@ -184,17 +184,17 @@ class Datagrams(Bounded):
 
         self.run_bounded(main())
 
-    def test_thousands_of_datagrams_there_and_back(self: Any) -> None:
+    def test_many_datagrams_there_and_back(self: Any) -> None:
         async def main() -> None:
             with udp() as a, udp() as b:
 
                 async def echo() -> None:
-                    for _ in range(3000):
+                    for _ in range(1000):
                         data, address = await self.loop.sock_recvfrom(b, 100)
                         await self.loop.sock_sendto(b, data, address)
 
                 task = self.loop.create_task(echo())
-                for i in range(3000):
+                for i in range(1000):
                     await self.loop.sock_sendto(a, b"%d" % i, b.getsockname())
                     self.assertEqual((await self.loop.sock_recvfrom(a, 100))[0], b"%d" % i)
                 await task
