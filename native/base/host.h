@@ -21,6 +21,9 @@ class Host {
   virtual _object* Perform(std::uint32_t operation, std::uint32_t id, _object* const* arguments,
                            std::size_t count) = 0;
 
+  // Whether Perform can succeed: false once the environment ends. Any thread.
+  [[nodiscard]] virtual bool answers() = 0;
+
   // A Python object that stood for `id` is gone. Any thread, GIL held.
   virtual void Released(std::uint32_t id) = 0;
   // No Task or callback runs in the async context `id` any more. Any thread, GIL held.

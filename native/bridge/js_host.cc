@@ -267,6 +267,11 @@ void JsHost::DropReleased(const interp::Gil&) {
   }
 }
 
+bool JsHost::answers() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return refusal_ == nullptr;
+}
+
 void JsHost::Refuse(const char* reason) {
   std::vector<Call*> batch;
   {

@@ -25,6 +25,7 @@ class JsHost final : public base::Host {
 
   _object* Perform(std::uint32_t operation, std::uint32_t id, _object* const* arguments,
                    std::size_t count) override;
+  [[nodiscard]] bool answers() override;
   void Released(std::uint32_t id) override;
   void ScopeReleased(std::uint32_t id) override;
 

@@ -182,6 +182,7 @@ void ReportUnlessInterrupted(const Gil& gil) {
 
 void RunExitHandlers(const Gil& gil) {
   CallAndReport(gil, "atexit", "_run_exitfuncs");
+  CallAndReport(gil, "_erlang_impl._failures", "tell_failures");
   for (const char* name : {"stdout", "stderr"}) {
     if (!Flush(name)) ReportUnlessInterrupted(gil);
   }

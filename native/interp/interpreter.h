@@ -43,7 +43,7 @@ struct InterpreterConfig {
 [[nodiscard]] base::Error StartError(const char* function, const char* message);
 // What Initialize does once the core is up: the flags, site, the package.
 [[nodiscard]] base::Result<void> FinishStart(const Gil& gil, const InterpreterConfig& config);
-// atexit, and what stdout and stderr hold.
+// atexit, what failed and nobody was told of, and what stdout and stderr hold.
 void RunExitHandlers(const Gil& gil);
 // The exception that is set; a KeyboardInterrupt is the watchdog's and no news.
 void ReportUnlessInterrupted(const Gil& gil);

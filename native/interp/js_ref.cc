@@ -106,7 +106,8 @@ PyObject* JsFunctionVectorcall(PyObject* self, PyObject* args, PyObject* kwargs)
 
 PyObject* JsRefAlive(PyObject* self, void*) {
   const JsRefObject* ref = AsJsRef(self);
-  return PyBool_FromLong(ref->link != nullptr && ref->link->host != nullptr ? 1 : 0);
+  const bool has_host = ref->link != nullptr && ref->link->host != nullptr;
+  return PyBool_FromLong(has_host && ref->link->host->answers() ? 1 : 0);
 }
 
 PyMethodDef js_ref_methods[] = {
@@ -116,7 +117,7 @@ PyMethodDef js_ref_methods[] = {
 };
 
 PyGetSetDef js_ref_getset[] = {
-    {"_alive", JsRefAlive, nullptr, "False once the JavaScript environment has ended.", nullptr},
+    {"_alive", JsRefAlive, nullptr, "False once the JavaScript environment ends.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 

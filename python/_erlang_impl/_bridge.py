@@ -21,6 +21,7 @@ import _coloop
 
 from . import _children, _host
 from ._errors import describe
+from ._failures import tell_failures
 from ._js import MISSING, thrown
 from ._policy import install_policy
 from ._stream import Stream
@@ -308,4 +309,5 @@ async def cancel_all(timeout: float) -> None:
         await asyncio.wait([closing], timeout=timeout)
     else:
         await loop.shutdown_asyncgens()
+    tell_failures(loop)
     _host.unregister_all()
