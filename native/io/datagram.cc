@@ -250,7 +250,7 @@ bool Datagram::ResumeReading(const Gil& gil) {
   if (closing || !paused) return true;
   paused = false;
   // What came meanwhile was noted; what a full batch left behind is there without an event.
-  if ((readable_ || count_ > 0) && attached_) loop_.Queue(*this);
+  if ((readable_ || count_ > 0) && attached_) loop_.QueueLast(*this);
   UpdateLevel();
   return Log(gil, "%r resumes reading");
 }

@@ -65,6 +65,9 @@ class SocketChannel final : public loop::Channel {
 
   [[nodiscard]] Kind kind() const override { return Kind::kSocket; }
   [[nodiscard]] bool passive() const override { return true; }
+  // Told again and again, it has nothing new once it knows.
+  [[nodiscard]] bool level() const override { return !readable_; }
+  void Shared(bool shared) override { shared_ = shared; }
   [[nodiscard]] bool IsOf(const PyObject* socket) const { return Socket().get() == socket; }
   [[nodiscard]] bool Serves(const loop::Loop& loop) const { return &loop == &loop_ && fd_ >= 0; }
   [[nodiscard]] bool Attach(const Gil& gil, PyObject* socket, PyObject* weak) {
@@ -90,7 +93,7 @@ class SocketChannel final : public loop::Channel {
   void Note(unsigned events) override {
     if ((events & kHungUp) != 0) hung_up_ = true;
     if ((events & kUrgent) != 0) urgent_ = true;
-    if ((events & (kReadable | kHungUp)) != 0) readable_ = true;
+    if ((events & (kReadable | kHungUp)) != 0) SetReadable(true);
     if ((events & kWritable) != 0) writable_ = true;
   }
   [[nodiscard]] bool Run(const Gil& gil) override {
@@ -200,8 +203,18 @@ class SocketChannel final : public loop::Channel {
     // A short read leaves nothing behind of TCP: elsewhere a message or what comes along ends it.
     // But urgent data does, too, and after the peer's end there is that to read.
     const bool emptied = readiness_.brief && is_tcp_ && !urgent_ && !hung_up_;
-    if (readiness_.drained || emptied) (writes ? writable_ : readable_) = false;
+    if (readiness_.drained || emptied) {
+      if (writes) {
+        writable_ = false;
+      } else {
+        SetReadable(false);
+      }
+    }
     return state;
+  }
+
+  void SetReadable(bool readable) {
+    if (std::exchange(readable_, readable) != readable && shared_) loop_.UpdateChannel(fd_);
   }
 
   [[nodiscard]] Owned Wait(const Gil&, std::unique_ptr<Operation> operation, bool writes) {
@@ -218,7 +231,7 @@ class SocketChannel final : public loop::Channel {
   }
 
   void WatchWritable(bool on) {
-    if (on == watches_writable_) return;
+    if (!on && !watches_writable_) return;
     watches_writable_ = on;
     loop_.WatchWritable(fd_, on);
   }
@@ -283,6 +296,7 @@ class SocketChannel final : public loop::Channel {
   bool is_tcp_ = false;
   bool urgent_ = false;  // urgent data has come
   bool watches_writable_ = false;
+  bool shared_ = false;  // handles watch the descriptor, too
   Readiness readiness_;
   std::deque<Waiter> readers_;
   std::deque<Waiter> writers_;

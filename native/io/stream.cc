@@ -1,6 +1,7 @@
 #include "io/stream.h"
 
 #include <Python.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ Stream::Stream(PyObject* transport, PyObject* loop, loop::Loop& native, int desc
       loop_object(Owned::NewRef(loop)),
       loop_(native),
       medium_(medium),
+      watched_(descriptor),
       descriptor_(descriptor) {}
 
 bool Stream::CallLater(const Gil& gil, const char* method, PyObject* argument) {
@@ -54,22 +56,35 @@ bool Stream::Begin(const Gil&) {
   // A device not before it is full: /dev/null has nothing to wait for, and epoll refuses it.
   // Another descriptor not if a second transport has taken it.
   if (medium_ == Medium::kWriteDevice ? !blocked_ : !attached_) return true;
-  if (!loop_.Attach(fd, *this)) {
+  if (!AttachDescriptor()) {
     PyErr_SetFromErrno(PyExc_OSError);
     Detach();
     return false;
   }
-  attached_ = true;
   // What was sent before that and found the descriptor full.
-  if (blocked_) loop_.WatchWritable(fd, true);
+  if (blocked_) loop_.WatchWritable(watched_, true);
   return true;
+}
+
+// False with errno set.
+bool Stream::AttachDescriptor() {
+  // Who reads from a device may be another transport, or a reader of the program's, on the very
+  // same descriptor: asyncio's loop has room for both.
+  if (medium_ == Medium::kWriteDevice) watched_ = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  attached_ = watched_ >= 0 && loop_.Attach(watched_, *this);
+  if (attached_ || medium_ != Medium::kWriteDevice) return attached_;
+  const int error = errno;
+  if (watched_ >= 0) close(watched_);
+  errno = error;
+  return false;
 }
 
 void Stream::Detach() {
   if (!attached_) return;
   attached_ = false;
   // A descriptor that only this transport has leaves the kernel's set when it is closed.
-  loop_.Detach(fd, *this, static_cast<bool>(socket));
+  loop_.Detach(watched_, *this, static_cast<bool>(socket));
+  if (medium_ == Medium::kWriteDevice) close(watched_);
 }
 
 void Stream::Note(unsigned events) {
@@ -85,7 +100,7 @@ void Stream::Note(unsigned events) {
 
 void Stream::SetLevel(bool level) {
   level_ = level;
-  if (attached_) loop_.UpdateChannel(fd);
+  if (attached_) loop_.UpdateChannel(watched_);
 }
 
 // What is neither read nor waits to be written is nobody's if the program has dropped it: as with
@@ -94,7 +109,7 @@ void Stream::UpdateHold() {
   const bool held = blocked_ || (!paused && !at_end_);
   if (held == held_ || !attached_) return;
   held_ = held;
-  loop_.Hold(fd, *this, held);
+  loop_.Hold(watched_, *this, held);
 }
 
 bool Stream::Run(const Gil& gil) {
@@ -277,7 +292,7 @@ bool Stream::ResumeReading(const Gil& gil) {
   paused = false;
   if (std::exchange(at_end_, false)) readable_ = true;  // as asyncio: its end is met again
   // What came meanwhile was noted; what a full read left behind is there without an event.
-  if (readable_ && attached_) loop_.Queue(*this);
+  if (readable_ && attached_) loop_.QueueLast(*this);
   if (!level_ && trigger_ == Trigger::kLevel && !hung_up_) SetLevel(true);
   UpdateHold();
   return Log(gil, "%r resumes reading");

@@ -105,6 +105,7 @@ class Stream final : public loop::Channel {
     return medium_ == Medium::kWritePipe || medium_ == Medium::kWriteDevice;
   }
   [[nodiscard]] bool Begin(const interp::Gil& gil);
+  [[nodiscard]] bool AttachDescriptor();
   [[nodiscard]] bool ReadReady(const interp::Gil& gil);
   [[nodiscard]] bool ReadData(const interp::Gil& gil);
   [[nodiscard]] bool ReadIntoBuffer(const interp::Gil& gil);
@@ -130,6 +131,7 @@ class Stream final : public loop::Channel {
 
   loop::Loop& loop_;
   const Medium medium_;
+  int watched_;  // what the poller has: `fd`, but of a device a duplicate
   Descriptor descriptor_;
   Trigger trigger_ = Trigger::kEdge;
   interp::Owned context_;

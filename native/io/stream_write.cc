@@ -87,7 +87,7 @@ bool Stream::Send(const Gil& gil) {
     if (WouldBlock(errno)) {
       blocked_ = true;
       if (medium_ == Medium::kWriteDevice && !attached_ && !starting_) return Begin(gil);
-      if (attached_) loop_.WatchWritable(fd, true);
+      if (attached_) loop_.WatchWritable(watched_, true);
       UpdateHold();
       return true;
     }
@@ -116,7 +116,11 @@ bool Stream::WriteReady(const Gil& gil) {
   if (!MaybeResume(gil)) return false;  // may write more
   if (!SendPending(gil)) return false;
   if (blocked_ || lost_writes > 0 || !buffer_.empty()) return true;
-  loop_.WatchWritable(fd, false);
+  if (medium_ == Medium::kWriteDevice) {
+    Detach();
+  } else {
+    loop_.WatchWritable(watched_, false);
+  }
   UpdateHold();
   if (empty_waiter) {
     const Owned waiter = Owned::NewRef(empty_waiter.get());

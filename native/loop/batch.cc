@@ -84,6 +84,7 @@ bool Loop::RunGenerations(const interp::Gil& gil) {
       if (start == 0) start = now;
       if (now - start > kGenerationNanoseconds) return true;
     }
+    if (!last_.empty()) CollectLast();
     if (ready_.empty()) {
       LookOften();
       if (generation > 1 || !LookAgain(gil)) return true;
@@ -111,6 +112,7 @@ bool Loop::RunBatch(const interp::Gil& gil) {
   if (ready_.empty()) return true;
   ++iterations_;
   const bool stays = RunGenerations(gil);
+  if (!last_.empty()) CollectLast();
   TrackFreshHandles(gil);
   DropContexts(gil);
   return stays;

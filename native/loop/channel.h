@@ -28,8 +28,11 @@ class Channel {
   // Passive: the descriptor is somebody else's, who may also watch it; it keeps no host alive.
   [[nodiscard]] virtual bool passive() const { return false; }
 
-  // Level-triggered: it is told again and again as long as there is something to read.
+  // Level-triggered: it is told again and again as long as there is something to read. A passive
+  // one is only while handles watch the descriptor, too, and is told nothing of that else.
   [[nodiscard]] virtual bool level() const { return false; }
+  // Passive: handles watch the descriptor, too, or no more. GIL held.
+  virtual void Shared(bool /*shared*/) {}
 
   // What the poller saw, more than one Event at a time. GIL held.
   virtual void Note(unsigned events) = 0;

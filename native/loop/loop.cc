@@ -166,9 +166,31 @@ void Loop::Queue(Channel& channel) {
   PushReady(Owned::NewRef(channel.object()), &channel);
 }
 
+bool Loop::InCallback() const {
+  return in_callback_ && !closed && thread_id == PyThread_get_thread_ident();
+}
+
+void Loop::QueueLast(Channel& channel) {
+  if (!InCallback()) return Queue(channel);
+  if (channel.queued_) return;
+  channel.queued_ = true;
+  last_.push_back(&channel);
+  Py_INCREF(channel.object());
+}
+
+void Loop::CollectLast() {
+  std::vector<Channel*> last;
+  last.swap(last_);
+  for (Channel* channel : last) {
+    channel->queued_ = false;
+    const Owned object(channel->object());
+    Queue(*channel);
+  }
+}
+
 bool Loop::FlushLater(Channel& channel) {
   if (channel.to_flush_) return true;
-  if (!in_callback_ || closed || thread_id != PyThread_get_thread_ident()) return false;
+  if (!InCallback()) return false;
   channel.to_flush_ = true;
   written_.push_back(&channel);
   Py_INCREF(channel.object());

@@ -105,6 +105,9 @@ class Loop {
   [[nodiscard]] Channel* FindChannel(int fd) const { return poller_.FindChannel(fd); }
   // Runs it when its turn comes; once, however often it is queued until then.
   void Queue(Channel& channel);
+  // The same, but from a callback not before what callbacks of its generation queue: as if the next
+  // look at the descriptors told of it.
+  void QueueLast(Channel& channel);
   // True if a callback of this loop runs on this thread: Flush will be called when it returns.
   [[nodiscard]] bool FlushLater(Channel& channel);
   // A number of the callback that runs.
@@ -154,6 +157,9 @@ class Loop {
   [[nodiscard]] UvHandles* EndWakes();
   [[nodiscard]] bool OnOwnThread() const { return std::this_thread::get_id() == thread_; }
   bool CollectReady(const interp::Gil& gil);
+  void CollectLast();
+  // Whether a callback of this loop runs, and this is its thread.
+  [[nodiscard]] bool InCallback() const;
   void CollectEvents();
   void CollectHandle(int fd, bool writer, _object* handle);
   bool RunGenerations(const interp::Gil& gil);
@@ -190,6 +196,7 @@ class Loop {
   TimerHeap timers_;
   Poller poller_;
   std::vector<Channel*> written_;  // to flush; each object has a reference
+  std::vector<Channel*> last_;     // to queue after a generation; each object has a reference
   bool in_callback_ = false;
   std::uint64_t callbacks_ = 0;
   std::unique_ptr<char[]> scratch_;

@@ -33,7 +33,6 @@ constexpr std::size_t kBatch = 256;
 constexpr int kStrayBatches = 8;
 constexpr std::uint32_t kOwnSerial = 0;  // no watch has it
 constexpr int kPauses = 32;              // about a microsecond
-constexpr std::uint32_t kEdges = EPOLLET | EPOLLPRI;
 
 // Where there is but one processor, nobody calls while the loop looks.
 bool HasOtherProcessors() {
@@ -105,13 +104,14 @@ void Poller::Clear() {
 std::uint32_t Poller::EventsOf(const Watch& watch) {
   std::uint32_t events = (watch.reader ? EPOLLIN : 0U) | (watch.writer ? EPOLLOUT : 0U);
   if (watch.channel == nullptr) return events;
-  // A passive channel does not mind to be told again and again, and handles want to be. Urgent data
-  // is asked for only with edges: handles are not for it, as with asyncio.
-  const bool passive = watch.channel->passive();
-  const bool edges = passive ? events == 0 : !watch.channel->level();
-  events |= EPOLLIN | EPOLLRDHUP;
+  const bool level = watch.channel->level();
   if (watch.channel_writes) events |= EPOLLOUT;
-  return edges ? events | kEdges : events;
+  // Handles want to be told again and again, and do not mind urgent data, as with asyncio.
+  if (watch.channel->passive() && (watch.reader || watch.writer)) {
+    return level ? events | EPOLLIN | EPOLLRDHUP : events;
+  }
+  events |= EPOLLIN | EPOLLRDHUP;
+  return level && !watch.channel->passive() ? events : events | EPOLLET | EPOLLPRI;
 }
 
 bool Poller::IsActive(const Watch& watch) {
@@ -146,15 +146,18 @@ bool Poller::Update(int fd, Watch& watch, std::uint32_t events) {
 bool Poller::Set(int fd, bool writer, interp::Owned handle, interp::Owned* previous) {
   const auto [found, added] = watches_.try_emplace(fd);
   Watch& watch = found->second;
-  std::uint32_t events = EventsOf(watch) | (writer ? EPOLLOUT : EPOLLIN);
-  if (watch.channel != nullptr && watch.channel->passive()) events &= ~kEdges;
-  if (!Update(fd, watch, events)) {
+  const bool active = IsActive(watch);
+  interp::Owned& kept = writer ? watch.writer : watch.reader;
+  std::swap(kept, handle);
+  if (!Update(fd, watch, EventsOf(watch))) {
+    std::swap(kept, handle);
     if (added) watches_.erase(found);
     return false;
   }
   if (added) base::CountLive(base::Live::kWatch, 1);
-  if (!IsActive(watch)) ++active_;
-  *previous = std::exchange(writer ? watch.writer : watch.reader, std::move(handle));
+  if (!active) ++active_;
+  if (watch.channel != nullptr) watch.channel->Shared(true);
+  *previous = std::move(handle);
   return true;
 }
 
@@ -165,6 +168,7 @@ interp::Owned Poller::Remove(int fd, bool writer) {
   interp::Owned handle = std::move(writer ? watch.writer : watch.reader);
   if (!handle) return handle;
   if (!IsActive(watch)) --active_;
+  if (watch.channel != nullptr) watch.channel->Shared(watch.reader || watch.writer);
   Shrink(found, true);
   return handle;
 }
@@ -193,6 +197,7 @@ void Poller::Take(Watch& watch, Channel& channel) {
   const interp::Owned dropped =
       std::exchange(watch.channel_object, interp::Owned::NewRef(channel.object()));
   if (previous != nullptr) previous->Dropped();
+  channel.Shared(watch.reader || watch.writer);
 }
 
 void Poller::Reserve(int fd, Channel& channel) {
@@ -235,8 +240,10 @@ void Poller::Hold(int fd, const Channel& channel, bool held) {
 
 void Poller::UpdateChannel(int fd) {
   const auto found = watches_.find(fd);
-  if (found == watches_.end()) return;
-  (void)Control(EPOLL_CTL_MOD, fd, found->second.serial, EventsOf(found->second));
+  if (found == watches_.end() || found->second.serial == 0) return;
+  Watch& watch = found->second;
+  // Where the descriptor was closed, what the kernel may go on telling of it is nobody's now.
+  if (!Control(EPOLL_CTL_MOD, fd, watch.serial, EventsOf(watch))) watch.serial = 0;
 }
 
 void Poller::Detach(int fd, const Channel& channel, bool kernel_too) {

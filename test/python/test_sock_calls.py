@@ -14,7 +14,7 @@ import tempfile
 import unittest
 from typing import Any
 
-from transports import Bounded, Recorder, TransportCase, pair, until
+from transports import Bounded, Recorder, TransportCase, pair, streams, until
 
 import coloop
 
@@ -24,13 +24,6 @@ def udp(family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
     sock.setblocking(False)
     sock.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
     return sock
-
-
-def streams() -> tuple[socket.socket, socket.socket]:
-    a, b = socket.socketpair()
-    a.setblocking(False)
-    b.setblocking(False)
-    return a, b
 
 
 async def drain(loop: Any, sock: socket.socket) -> bytes:
@@ -421,6 +414,31 @@ class Connecting(Bounded):
             self.assertEqual(error.args[0], errno.ECONNREFUSED)
             holding = [each for each in gc.get_referrers(error) if isinstance(each, asyncio.Future)]
             self.assertEqual(holding, [])
+
+        self.run_bounded(main())
+
+    def test_a_call_that_was_cancelled_beside_its_event_is_made_again(self: Any) -> None:
+        async def main() -> None:
+            listener = socket.socket(socket.AF_UNIX)
+            path = f"\0coloop-{os.getpid()}-{id(self)}"
+            listener.bind(path)
+            listener.listen(0)
+            with contextlib.ExitStack() as clients:
+                full = False
+                while not full:
+                    client = clients.enter_context(socket.socket(socket.AF_UNIX))
+                    client.setblocking(False)
+                    full = client.connect_ex(path) == errno.EAGAIN
+
+                async def connect_twice() -> None:
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await self.loop.sock_connect(client, path)
+                    await self.loop.sock_connect(client, path)
+
+                connecting = self.loop.create_task(connect_twice())
+                self.loop.call_soon(connecting.cancel)  # which comes beside the poller's event
+                await connecting
+            listener.close()
 
         self.run_bounded(main())
 

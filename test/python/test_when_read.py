@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pty
 import socket
+import tty
 import unittest
 from typing import Any
 
@@ -113,12 +115,121 @@ class Order(Bounded):
                 lambda factory: self.loop.create_connection(factory, sock=near), far.send, b"one"
             )
 
+    def check_resumed(self: Any, connect: Any, send: Any) -> None:
+        class Noting(Recorder):
+            def datagram_received(self, data: bytes, addr: Any) -> None:
+                self.calls.append("data")
+
+        async def main() -> None:
+            transport, protocol = await connect(Noting)
+            transport.pause_reading()
+            send(b"x")
+            await asyncio.sleep(0.001)  # which looks at the descriptors
+            protocol.calls.clear()
+
+            def resume() -> None:
+                transport.resume_reading()
+                self.loop.call_soon(protocol.calls.append, "queued")
+
+            self.loop.call_soon(resume)
+            await until(lambda: len(protocol.calls) == 2)
+            self.assertEqual(protocol.calls, ["queued", "data"])
+            transport.close()
+            await protocol.lost
+
+        self.run_bounded(main())
+
+    def test_what_is_queued_beside_a_resumption_goes_before_what_waited(self: Any) -> None:
+        for name, (near, far) in {
+            "TCP": connected(),
+            "UNIX": socket.socketpair(),
+            "datagrams": socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
+        }.items():
+            create: Any = self.loop.create_connection
+            if name == "datagrams":
+                create = self.loop.create_datagram_endpoint
+            with self.subTest(name), far:
+                self.check_resumed(
+                    lambda factory, create=create, near=near: create(factory, sock=near), far.send
+                )
+        reading, writing = os.pipe()
+        with self.subTest("pipe"), os.fdopen(writing, "wb", 0) as pipe:
+            self.check_resumed(
+                lambda factory: self.loop.connect_read_pipe(factory, os.fdopen(reading, "rb", 0)),
+                pipe.write,
+            )
+
+
+class Terminal(Bounded):
+    """What writes to a terminal leaves reading from it, by the same descriptor, to others."""
+
+    def setUp(self: Any) -> None:
+        super().setUp()
+        self.master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.slave = os.fdopen(slave, "r+b", 0)
+        os.set_blocking(slave, False)
+        self.addCleanup(self.slave.close)
+
+    async def fill(self: Any) -> Any:
+        transport, _ = await self.loop.connect_write_pipe(
+            asyncio.BaseProtocol, os.fdopen(self.master, "wb", 0)
+        )
+        transport.write(b"o" * 100_000)
+        self.assertGreater(transport.get_write_buffer_size(), 0)
+        return transport
+
+    async def empty(self: Any, transport: Any) -> None:
+        while transport.get_write_buffer_size() > 0:
+            self.slave.read(65536)
+            await asyncio.sleep(0)
+
+    def test_a_transport_reads_from_it(self: Any) -> None:
+        async def main() -> None:
+            reading, protocol = await self.loop.connect_read_pipe(
+                Recorder, os.fdopen(self.master, "rb", 0, closefd=False)
+            )
+            writing = await self.fill()
+            self.slave.write(b"one")
+            await until(lambda: protocol.data == b"one")
+            await self.empty(writing)
+            self.slave.write(b"two")
+            await until(lambda: protocol.data == b"onetwo")
+            reading.close()
+            await protocol.lost
+            writing.close()
+
+        self.run_bounded(main())
+
+    def test_a_reader_reads_from_it(self: Any) -> None:
+        async def main() -> None:
+            got: list[bytes] = []
+            writing = await self.fill()
+            self.loop.add_reader(self.master, lambda: got.append(os.read(self.master, 1)))
+            self.slave.write(b"one")
+            await until(lambda: b"".join(got) == b"one")
+            await self.empty(writing)
+            self.slave.write(b"two")
+            await until(lambda: b"".join(got) == b"onetwo")
+            self.loop.remove_reader(self.master)
+            writing.close()
+
+        self.run_bounded(main())
+
 
 class OurOrder(Order, TransportCase):
     make = staticmethod(coloop.new_event_loop)
 
 
 class AsyncioOrder(Order, TransportCase):
+    make = staticmethod(asyncio.SelectorEventLoop)
+
+
+class OurTerminal(Terminal, TransportCase):
+    make = staticmethod(coloop.new_event_loop)
+
+
+class AsyncioTerminal(Terminal, TransportCase):
     make = staticmethod(asyncio.SelectorEventLoop)
 
 
@@ -253,6 +364,56 @@ class Vain(Bounded, TransportCase):
                 self.assertEqual(await receiving, b"a")
                 self.assertLess(await self.turns(), 10)
                 self.assertEqual(await self.loop.sock_recv(near, 1), b"b")
+
+        self.run_bounded(main())
+
+    def test_what_no_call_asks_for_beside_a_writer_does_not_keep_the_loop_busy(self) -> None:
+        async def main(near: Any, far: Any) -> None:
+            receiving = self.loop.create_task(self.loop.sock_recv(near, 1))
+            await asyncio.sleep(0)
+            far.send(b"a")
+            self.assertEqual(await receiving, b"a")
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    near.send(bytes(4096))
+            room = asyncio.Event()
+            self.loop.add_writer(near, room.set)
+            receiving = self.loop.create_task(self.loop.sock_recv(near, 1))
+            await asyncio.sleep(0)
+            far.send(b"bc")
+            self.assertEqual(await receiving, b"b")
+            self.assertLess(await self.turns(), 10)
+            far.shutdown(socket.SHUT_WR)
+            self.assertLess(await self.turns(), 10)
+            self.assertFalse(room.is_set())
+            while not room.is_set():
+                with contextlib.suppress(BlockingIOError):
+                    far.recv(1 << 20)
+                await asyncio.sleep(0)
+            self.loop.remove_writer(near)
+            self.assertEqual(await self.loop.sock_recv(near, 1), b"c")
+            self.assertEqual(await self.loop.sock_recv(near, 1), b"")
+
+        for name, (near, far) in {"TCP": connected(), "UNIX": socket.socketpair()}.items():
+            near.setblocking(False)
+            far.setblocking(False)
+            with self.subTest(name), near, far:
+                self.run_bounded(main(near, far))
+
+    def test_a_paused_descriptor_that_was_closed_does_not_keep_the_loop_busy(self) -> None:
+        async def main() -> None:
+            near, far = os.pipe()
+            transport, _ = await self.loop.connect_read_pipe(Recorder, os.fdopen(near, "rb", 0))
+            transport.pause_reading()
+            kept = os.dup(near)
+            os.close(near)
+            os.write(far, b"x")
+            await asyncio.sleep(0.001)  # which looks at the descriptors
+            self.assertLess(await self.turns(), 10)
+            os.dup2(kept, near)
+            transport.close()
+            os.close(kept)
+            os.close(far)
 
         self.run_bounded(main())
 
