@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
@@ -57,15 +58,41 @@ describe("tables", () => {
   });
 });
 
+/** The links of a document to files and anchors of ours. */
+function linksOf(name: string): { link: string; target: string; anchor: string | undefined }[] {
+  const links = [...withoutCode(read(name)).matchAll(/\]\(([^)\s]+)\)/g)].map(
+    ([, link = ""]) => link,
+  );
+  return links
+    .filter((link) => !/^https?:/.test(link))
+    .map((link) => {
+      const [file = "", anchor] = link.split("#");
+      return { link, target: file === "" ? name : path.join(path.dirname(name), file), anchor };
+    });
+}
+
 test.each(documents)("the links of %s lead somewhere", (name) => {
-  const links = [...withoutCode(read(name)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link);
-  const broken = links.filter((link = "") => {
-    if (/^https?:/.test(link)) return false;
-    const [file = "", anchor] = link.split("#");
-    const target = file === "" ? name : path.join(path.dirname(name), file);
+  const broken = linksOf(name).filter(({ target, anchor }) => {
     if (!existsSync(path.join(repository, target))) return true;
     return anchor !== undefined && !anchors(read(target)).includes(anchor);
   });
+  expect(broken).toEqual([]);
+});
+
+test("the documents of the package link to files of the package", () => {
+  const list = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+    cwd: repository,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const [{ files }] = JSON.parse(list) as [{ files: { path: string }[] }];
+  const packed = files.map((file) => file.path);
+  const folders = packed.map((name) => path.dirname(name));
+  const there = new Set([...packed, ...folders]);
+  const broken = packed
+    .filter((name) => name.endsWith(".md"))
+    .flatMap((name) => linksOf(name).map((link) => ({ name, ...link })))
+    .filter(({ target }) => !there.has(target));
   expect(broken).toEqual([]);
 });
 
