@@ -7,8 +7,8 @@ import { checkOptions } from "./options.js";
 /** Options of {@link PythonContext.stream}. */
 export interface StreamOptions {
   /**
-   * Items that Python may make ahead of their use; 0 is lockstep: an item is made when it is asked for.
-   * Default 16.
+   * The most items in one batch; 0 is lockstep: an item is made when it is asked for. The next batch is
+   * made while one is used, so up to `2 * highWaterMark - 1` items are made ahead. Default 16.
    */
   highWaterMark?: number;
 }
