@@ -59,8 +59,8 @@ export function diagnose(selection: string | undefined): Diagnosis {
 
 function examineNode(findings: Findings): void {
   const { version, execPath, platform, arch, versions, env } = process;
-  findings.tell("Node.js", `${version}, ${platform} ${arch}, ${execPath}`);
-  findings.tell("", `OpenSSL ${versions.openssl}, zlib ${versions.zlib}, libuv ${versions.uv}`);
+  const own = `OpenSSL ${versions.openssl}, zlib ${versions.zlib}, libuv ${versions.uv}`;
+  findings.tell("Node.js", `${version}, ${platform} ${arch}, ${execPath}\n${own}`);
   findings.tell("coloop", packageRoot);
   const set = Object.keys(env).filter((name) => name.startsWith("COLOOP_"));
   if (set.length > 0) {

@@ -22,6 +22,8 @@ describe("doctor", () => {
     expect(value("Python")).toBe(`${interpreter.version}, ${interpreter.executable}`);
     expect(value("libpython")).toBe(interpreter.library);
     expect(value("Node.js")).toContain(process.version);
+    expect(value("Node.js")).toContain(`OpenSSL ${process.versions.openssl}`);
+    expect(facts.filter(({ name }) => name === "")).toEqual([]);
     expect(value("chosen by")).toContain("COLOOP_PYTHON");
     expect(value("openssl")).toMatch(/as in the interpreter alone|cannot be imported/);
   });
