@@ -107,7 +107,7 @@ export interface ExceptionDescription {
 
 /**
  * An exception that Python raised. `name` is the name of its class, `message` its text, `cause` the
- * exception that it was raised from, `stack` the JavaScript frames and below them Python's.
+ * exception that it was raised from or while handling, `stack` the JavaScript frames and below them Python's.
  *
  * One exception is one object: raised again, or passed back to Python, it is what it was.
  */
