@@ -49,8 +49,11 @@ export type NativeReport = readonly [
 export interface Binding {
   /** What it was built from: the package's version and interfaces; older addons do not say. */
   readonly stamp?: string;
-  /** Before each start: the functions that native code calls, in the order of `Helper`. */
-  setup(helpers: readonly ((...args: never[]) => unknown)[]): void;
+  /**
+   * Before each start: the functions that native code calls, in the order of `Helper`, and how many
+   * bytes a buffer can have.
+   */
+  setup(helpers: readonly ((...args: never[]) => unknown)[], maxBuffer: number): void;
   /** Starts Python here; the proxy of `_erlang_impl._bridge`. */
   start(options: NativeStartOptions): unknown;
   /** The proxy of the hosted loop. */

@@ -29,6 +29,9 @@ export const maxDepth = 1000;
 
 const minBulkNumbers = 16;
 
+// V8 ends the process for an array that grows a little beyond this.
+const maxElements = 112_000_000;
+
 /** What {@link ref} makes: a value that crosses as a proxy in place of a copy. */
 export class Ref<T = unknown> {
   /** The value itself. */
@@ -179,6 +182,7 @@ export class Encoder {
     if (value.length >= minBulkNumbers && allNumbers(value)) {
       return [nodeKinds.Numbers, Float64Array.from(value as number[])];
     }
+    this.#checkSize(value.length, maxElements, "an array", "elements");
     const node: unknown[] = [nodeKinds.List];
     for (let i = 0; i < value.length; i++) node.push(this.#encode(value[i], i));
     return node;
@@ -188,7 +192,9 @@ export class Encoder {
     const back = this.#seenBefore(value);
     if (back !== undefined) return back;
     const node: unknown[] = [nodeKinds.Object];
-    for (const key of Object.keys(value)) {
+    const keys = Object.keys(value);
+    this.#checkSize(keys.length, maxElements / 2, "an object", "properties");
+    for (const key of keys) {
       node.push(key, this.#encode((value as Record<string, unknown>)[key], key));
     }
     return node;
@@ -295,6 +301,13 @@ export class Encoder {
     const id = hostId(value, kind);
     this.#fresh.push(id);
     return [nodeKinds.Host, id, kind];
+  }
+
+  #checkSize(size: number, limit: number, what: string, parts: string): void {
+    if (size <= limit) return;
+    this.#fail(
+      `${what} with ${size} ${parts} is too large to be copied, which goes up to ${limit}; pass it as a proxy with ref()`,
+    );
   }
 
   #fail(message: string, where?: string | number): never {

@@ -1,5 +1,6 @@
 // The host loop's Python: start, the synchronous half, events, close and exit.
 
+import { constants as bufferLimits } from "node:buffer";
 import { EventEmitter } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
 import { isMainThread, threadId } from "node:worker_threads";
@@ -139,7 +140,7 @@ let setUp = false;
 let exitGrace = defaultGrace;
 
 function setUpFor(native: Binding): void {
-  native.setup(helpers);
+  native.setup(helpers, bufferLimits.MAX_LENGTH);
   if (setUp) return;
   setUp = true;
   watchEnds(native, (code) => {

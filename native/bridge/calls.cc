@@ -267,6 +267,13 @@ napi_value View(Entry& entry, EnvData& data, const Arguments& arguments) {
   napi_get_value_bool(data.env, arguments.values[1], &copy);
   interp::BufferView view;
   if (!interp::PinBuffer(entry.gil(), object.get(), &view)) return entry.Fail();
+  const std::size_t limit = entry.exporter().max_buffer();
+  if (view.length > limit) {
+    interp::UnpinBuffer(entry.gil(), view.pinned);
+    return entry.Fail("ERR_COLOOP_CONVERSION",
+                      convert::BufferTooLong(view.length, limit) +
+                          "; view it in parts, for example memoryview(x)[:n]");
+  }
   napi_value buffer = nullptr;
   napi_status status = napi_ok;
   if (copy || view.length == 0) {

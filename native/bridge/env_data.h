@@ -68,6 +68,7 @@ class EnvData {
   std::shared_ptr<JsHost> js_host;
   std::unique_ptr<NodeHost> node_host;
   PythonHelpers python;
+  std::size_t max_buffer = 0;        // bytes; Node.js versions differ
   std::vector<interp::Owned> names;  // attribute names by number
   interp::Owned loop_object;
   loop::Loop* loop = nullptr;

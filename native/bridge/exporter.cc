@@ -79,6 +79,8 @@ napi_value Exporter::HostObject(std::uint32_t id) {
 napi_value Exporter::NewMap() { return data_.CallHelper(Helper::kNewMap, 0, nullptr); }
 napi_value Exporter::NewSet() { return data_.CallHelper(Helper::kNewSet, 0, nullptr); }
 
+std::size_t Exporter::max_buffer() const { return data_.max_buffer; }
+
 napi_value Exporter::NewBuffer(std::size_t length, void** data) {
   napi_value buffer = nullptr;
   if (length < kLargeBuffer) {

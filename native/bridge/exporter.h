@@ -33,6 +33,7 @@ class Exporter final : public convert::NapiExporter {
   napi_value__* HostObject(std::uint32_t id) override;
   napi_value__* NewMap() override;
   napi_value__* NewSet() override;
+  [[nodiscard]] std::size_t max_buffer() const override;
   napi_value__* NewBuffer(std::size_t length, void** data) override;
   bool Fill(napi_value__* container, napi_value__* contents) override;
   napi_value__* NumberArray(napi_value__* float64_array) override;

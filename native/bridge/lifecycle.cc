@@ -313,19 +313,22 @@ base::Error StartedByAnotherCopy() {
       "JavaScript; load it once, or close that one's Python before"};
 }
 
-// setup(helpers[]): before each start, since another copy of the JavaScript may have set its own.
+// setup(helpers[], largest buffer): before each start, since another copy of the JavaScript may have set its own.
 napi_value Setup(napi_env env, napi_callback_info info) {
-  std::size_t count = 1;
-  napi_value array = nullptr;
+  std::size_t count = 2;
+  napi_value arguments[2] = {};
   EnvData* data = DataOf(env);
-  napi_get_cb_info(env, info, &count, &array, nullptr, nullptr);
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
   if (data->started()) return Throw(*data, StartedByAnotherCopy());
   data->DeleteHelpers();
   for (std::size_t i = 0; i < kHelperCount; ++i) {
     napi_value function = nullptr;
-    napi_get_element(env, array, static_cast<std::uint32_t>(i), &function);
+    napi_get_element(env, arguments[0], static_cast<std::uint32_t>(i), &function);
     if (napi_create_reference(env, function, 1, &data->helpers[i]) != napi_ok) return nullptr;
   }
+  double max_buffer = 0;
+  napi_get_value_double(env, arguments[1], &max_buffer);
+  data->max_buffer = static_cast<std::size_t>(max_buffer);
   if (data->node_host != nullptr) return nullptr;
   data->node_host = std::make_unique<NodeHost>(*data);
   COLOOP_CHECK(napi_add_async_cleanup_hook(env, OnEnvironmentEnd, data, &data->cleanup) == napi_ok);

@@ -15,7 +15,14 @@ namespace coloop::convert {
 namespace {
 // V8 ends the process for an array whose elements it cannot hold, which is near 2 ** 27 of them.
 constexpr std::size_t kMaxElements = (std::size_t{1} << 27) - 1024;
+// Likewise for an object whose table of properties it cannot hold, near 1.3 times this.
+constexpr std::size_t kMaxProperties = std::size_t{1} << 24;
 }  // namespace
+
+std::string BufferTooLong(std::size_t length, std::size_t limit) {
+  return std::to_string(length) + " bytes are more than a JavaScript buffer can have, " +
+         std::to_string(limit);
+}
 
 bool NapiSink::Created(int status, const char* what) {
   if (status == napi_ok) return true;
@@ -37,6 +44,11 @@ napi_value NapiSink::NewArray(std::size_t length, const char* what) {
 }
 
 napi_value NapiSink::NewBuffer(std::size_t length, void** data, const char* what) {
+  if (length > exporter_.max_buffer()) {
+    error_ = BufferTooLong(length, exporter_.max_buffer()) +
+             "; pass them in parts, or as a proxy with coloop.ref()";
+    return nullptr;
+  }
   napi_value buffer = exporter_.NewBuffer(length, data);
   return Created(buffer != nullptr ? napi_ok : napi_generic_failure, what) ? buffer : nullptr;
 }
@@ -77,9 +89,11 @@ bool NapiSink::End() {
   COLOOP_CHECK(!frames_.empty());
   const Frame frame = frames_.back();
   frames_.pop_back();
-  if (frame.result != frame.container && !exporter_.Fill(frame.result, frame.container))
-    return false;
-  return Put(frame.result);
+  const bool filled =
+      frame.result == frame.container || exporter_.Fill(frame.result, frame.container);
+  return Created(filled ? napi_ok : napi_generic_failure,
+                 frame.kind == Kind::kMap ? "this dict" : "this set") &&
+         Put(frame.result);
 }
 
 bool NapiSink::Null() {
@@ -148,6 +162,7 @@ bool NapiSink::Bytes(const void* data, std::size_t length) {
 }
 
 bool NapiSink::Numbers(const double* values, std::size_t count) {
+  if (count > kMaxElements) return Created(napi_invalid_arg, "this list");
   void* memory = nullptr;
   napi_value typed = nullptr;
   napi_value buffer = NewBuffer(count * sizeof(double), &memory, "this list");
@@ -168,7 +183,8 @@ bool NapiSink::BeginList(std::size_t count) {
   return Begin(array, array, Kind::kList);
 }
 
-bool NapiSink::BeginObject(std::size_t) {
+bool NapiSink::BeginObject(std::size_t count) {
+  if (count > kMaxProperties) return Created(napi_invalid_arg, "this dict");
   napi_value object = nullptr;
   napi_create_object(env_, &object);
   return Begin(object, object, Kind::kObject);

@@ -22,7 +22,9 @@ class NapiExporter {
   virtual napi_value__* HostObject(std::uint32_t id) = 0;
   virtual napi_value__* NewMap() = 0;
   virtual napi_value__* NewSet() = 0;
-  // Null, and nothing pending, where there is no memory for it.
+  // What a buffer can have at most, in bytes. Beyond it Node-API ends the process.
+  [[nodiscard]] virtual std::size_t max_buffer() const = 0;
+  // Null, and nothing pending, where there is no memory for it. Not longer than `max_buffer`.
   virtual napi_value__* NewBuffer(std::size_t length, void** data) = 0;
   // Fills a map from an array of keys and values in turn, or a set from an array of its values.
   virtual bool Fill(napi_value__* container, napi_value__* contents) = 0;
@@ -31,6 +33,9 @@ class NapiExporter {
   // Sets an own property whatever its name (`__proto__` is data).
   virtual bool SetOwn(napi_value__* object, napi_value__* key, napi_value__* value) = 0;
 };
+
+// Why there is no buffer of this length.
+[[nodiscard]] std::string BufferTooLong(std::size_t length, std::size_t limit);
 
 class NapiSink final : public Sink {
  public:

@@ -1,4 +1,6 @@
 // What no program should do, and what must not bring down the process.
+import { constants } from "node:buffer";
+import { type PyProxy, ref } from "coloop";
 import { describe, expect, test } from "vitest";
 import { startPython, thrown } from "../helpers/python.js";
 
@@ -79,12 +81,47 @@ describe("too large for JavaScript", () => {
     expect(error.code).toBe("ERR_COLOOP_CONVERSION");
   });
 
-  test("a list with more items than an array can have", () => {
-    const error = thrown<Coded>(() => py.evalSync("[None] * (1 << 27)"));
+  const { MAX_LENGTH } = constants;
+  const tooLong = `${MAX_LENGTH + 8} bytes are more than a JavaScript buffer can have, ${MAX_LENGTH}`;
+
+  test.each(["char", "double"])("a buffer of c_%s with more bytes than one can have", (type) => {
+    const code = `(ctypes.c_${type} * ((n + 8) // ctypes.sizeof(ctypes.c_${type}))).from_address(4096)`;
+    const buffer = py.evalSync<PyProxy>(code, { n: MAX_LENGTH });
+    const { buffers } = py.counters();
+    for (const options of [undefined, { copy: true }]) {
+      const error = thrown<Coded>(() => buffer.$view(options));
+      expect(error.message).toBe(`${tooLong}; view it in parts, for example memoryview(x)[:n]`);
+      expect(error.code).toBe("ERR_COLOOP_CONVERSION");
+    }
+    expect(py.counters()["buffers"]).toBe(buffers);
+  });
+
+  // Zeros that nobody has touched take no memory. From Node 22 on the limit is beyond any machine's.
+  test.skipIf(MAX_LENGTH > 2 ** 40)("bytes that are longer than a buffer can be", () => {
+    const error = thrown<Coded>(() => py.evalSync("bytes(n + 8)", { n: MAX_LENGTH }));
+    expect(error.message).toBe(`${tooLong}; pass them in parts, or as a proxy with coloop.ref()`);
+    expect(error.code).toBe("ERR_COLOOP_CONVERSION");
+    const f = (value: number) => value + 1;
+    expect(py.evalSync("call_despite(f, bytes(n + 8), 7)", { f, n: MAX_LENGTH })).toBe(8);
+  });
+
+  test.each(["None", "0.5"])("a list of more %s than an array can have", (item) => {
+    const error = thrown<Coded>(() => py.evalSync(`[${item}] * (1 << 27)`));
     expect([error.message, error.code]).toEqual([
       "JavaScript could not make this list (is it too large?)",
       "ERR_COLOOP_CONVERSION",
     ]);
+  });
+
+  test("a sparse array as an argument", () => {
+    const sparse: unknown[] = [];
+    sparse[2e8] = 1;
+    const error = thrown<Coded>(() => take({ sparse }));
+    expect(error.message).toMatch(
+      /^args\[0\]\.sparse: an array with 200000001 elements is too large .*ref\(\)$/,
+    );
+    expect(error.code).toBe("ERR_COLOOP_CONVERSION");
+    expect(take(ref(sparse))).toBe(1);
   });
 });
 
