@@ -96,11 +96,7 @@ class Stream:
         self._items = []
         error, self._error = self._error, None
         if ahead is not None:
-            context = {
-                "message": "an async iterator failed ahead of its consumer, which has left",
-                "exception": ahead,
-            }
-            asyncio.get_running_loop().call_exception_handler(context)
+            report_ahead(ahead)
         elif error is not None:
             raise error
         aclose = getattr(self._iterator, "aclose", None)
@@ -109,10 +105,15 @@ class Stream:
 
     async def throw(self, error: BaseException) -> tuple[list[Any], bool]:
         """Throws into a generator: its `athrow()`, whose item is the next one."""
+        ended = self._end
         await self._stop_reading()
         self._items = []
+        ahead, self._error = self._error, None
+        if ahead is not None:
+            report_ahead(ahead)
         athrow = getattr(self._iterator, "athrow", None)
-        if athrow is None:
+        # That of a generator which is at its end, maybe ahead of the consumer, swallows the error.
+        if athrow is None or ended or getattr(self._iterator, "ag_frame", self) is None:
             self._end = True
             raise error
         try:
@@ -123,6 +124,15 @@ class Stream:
         except BaseException:
             self._end = True
             raise
+
+
+def report_ahead(error: BaseException) -> None:
+    """Tells of the failure that the consumer never came to."""
+    context = {
+        "message": "an async iterator failed ahead of its consumer, which has left",
+        "exception": error,
+    }
+    asyncio.get_running_loop().call_exception_handler(context)
 
 
 async def anext_of(iterator: Any) -> Any:

@@ -158,6 +158,36 @@ describe("throw", () => {
     expect(await stream.next()).toEqual({ done: true, value: undefined });
   });
 
+  test("rejects with its error also where the generator ended ahead of the consumer", async () => {
+    const stream = py.stream<number>("seam_stream", "count", [5]);
+    await stream.next();
+    expect((mod.take_log() as unknown[]).at(-1)).toBe("end");
+    const error = new Error("thrown in");
+    expect(await rejection(stream.throw?.(error) as Promise<unknown>)).toBe(error);
+    expect(await stream.next()).toEqual({ done: true, value: undefined });
+  });
+
+  test("or was closed by somebody else", async () => {
+    const generator = mod.count(5) as PyProxy;
+    const stream = generator[Symbol.asyncIterator]();
+    await generator["aclose"]();
+    const error = new Error("thrown in");
+    expect(await rejection(stream.throw?.(error) as Promise<unknown>)).toBe(error);
+  });
+
+  test("or failed ahead of the consumer, of which loopError tells", async () => {
+    const listener = mustCall((error: LoopError) => {
+      expect(error.message).toMatch(/failed ahead of its consumer/);
+      expect(error.exception?.message).toBe("mid-stream");
+    });
+    py.once("loopError", listener);
+    const stream = py.stream<number>("seam_stream", "fails_after", [3]);
+    await stream.next();
+    const error = new Error("thrown in");
+    expect(await rejection(stream.throw?.(error) as Promise<unknown>)).toBe(error);
+    expect(await stream.next()).toEqual({ done: true, value: undefined });
+  });
+
   test("into an iterator that is no generator ends it", async () => {
     const stream = (mod.plain(5) as AsyncIterable<number>)[Symbol.asyncIterator]();
     await stream.next();
