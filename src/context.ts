@@ -10,9 +10,9 @@ import {
   withOptions,
 } from "./call.js";
 import { ColoopError, ColoopTypeError } from "./errors.js";
-import { handleOf } from "./handle.js";
+import { handleOf, setKept } from "./handle.js";
 import { asyncIterate, type StreamOptions } from "./iterate.js";
-import { libraryFunction, python } from "./library.js";
+import { closedError, libraryFunction, python } from "./library.js";
 import { checkOptions, checkString } from "./options.js";
 import { isPyProxy, type PyProxy } from "./proxy.js";
 
@@ -163,14 +163,22 @@ function functionOf(module: string, name: string): PyProxy {
   );
 }
 
+/** One start of Python, up to its close. */
+export interface Start {
+  closed: boolean;
+}
+
 /** Python on the host loop with one set of globals. */
 export class HostContext implements PythonContext {
   /** The module whose names are the globals. */
   readonly globals: PyProxy;
+  readonly #start: Start;
   #closed = false;
 
-  constructor(globals: PyProxy) {
+  constructor(globals: PyProxy, start: Start) {
     this.globals = globals;
+    this.#start = start;
+    setKept(globals, true);
   }
 
   async call<T = unknown>(
@@ -179,7 +187,7 @@ export class HostContext implements PythonContext {
     args: readonly unknown[] = [],
     options: CallOptions = {},
   ): Promise<T> {
-    this.#checkOpen();
+    this.checkOpen();
     checkArgs(args);
     checkOptions(options, "call", { kwargs: "object", signal: "signal", timeout: "milliseconds" });
     const handle = handleOf(functionOf(module, name)) as number;
@@ -202,28 +210,28 @@ export class HostContext implements PythonContext {
     args: readonly unknown[] = [],
     options: StreamOptions = {},
   ): AsyncIterableIterator<T> {
-    this.#checkOpen();
+    this.checkOpen();
     checkArgs(args);
     const iterable = functionOf(module, name)(...args) as unknown;
     return asyncIterate(iterable, options) as AsyncIterableIterator<T>;
   }
 
   register(name: string, fn: (...args: never[]) => unknown): void {
-    this.#checkOpen();
+    this.checkOpen();
     checkString(name, "the name");
     checkFunction(fn, `the function registered as ${JSON.stringify(name)}`);
     python().register(name, fn);
   }
 
   unregister(name: string): boolean {
-    this.#checkOpen();
+    this.checkOpen();
     checkString(name, "the name");
     return python().unregister(name) as boolean;
   }
 
   async namespace(): Promise<PythonContext> {
-    this.#checkOpen();
-    return new HostContext(python().newNamespace() as PyProxy);
+    this.checkOpen();
+    return new HostContext(python().newNamespace() as PyProxy, this.#start);
   }
 
   interrupt(): boolean {
@@ -233,6 +241,7 @@ export class HostContext implements PythonContext {
   async close(options: CloseOptions = {}): Promise<void> {
     checkOptions(options, "close", { timeout: "milliseconds" });
     this.#closed = true;
+    setKept(this.globals, false);
     this.globals.$dispose();
   }
 
@@ -258,7 +267,7 @@ export class HostContext implements PythonContext {
     locals: Locals | undefined,
     options: RunOptions | undefined,
   ): unknown {
-    this.#checkOpen();
+    this.checkOpen();
     checkLocals(locals);
     const args = [code, locals ?? null, this.globals, isPyProxy(locals)];
     if (options === undefined) return python()[name](...args);
@@ -274,7 +283,7 @@ export class HostContext implements PythonContext {
     locals: Locals | undefined,
     options: RunOptions = {},
   ): unknown {
-    this.#checkOpen();
+    this.checkOpen();
     checkLocals(locals);
     checkOptions(options, "eval and exec", { signal: "signal", timeout: "milliseconds" });
     const [handle, names] = libraryFunction(name);
@@ -282,7 +291,9 @@ export class HostContext implements PythonContext {
     return run(code, locals ?? null, this.globals, isPyProxy(locals));
   }
 
-  #checkOpen(): void {
+  /** Throws unless this start of Python goes on. */
+  checkOpen(): void {
+    if (this.#start.closed) throw closedError();
     if (!this.#closed) return;
     throw new ColoopError(
       "ERR_COLOOP_CLOSED",

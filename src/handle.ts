@@ -9,6 +9,8 @@ export const handleKey: unique symbol = Symbol("coloop.handle");
 export class HandleHolder {
   readonly handle: Handle;
   readonly abilities: number;
+  /** Ours as well as the program's: `$dispose` leaves it alone. */
+  kept = false;
   readonly #ours = true;
 
   constructor(handle: Handle, bits: number) {
@@ -30,6 +32,12 @@ export function holderOf(value: unknown): HandleHolder | undefined {
   } catch {
     return undefined; // a Proxy that was revoked, or whose traps throw, is none of ours
   }
+}
+
+/** Whether `$dispose` of a proxy of ours is to do nothing. */
+export function setKept(proxy: unknown, kept: boolean): void {
+  const holder = holderOf(proxy);
+  if (holder !== undefined) holder.kept = kept;
 }
 
 /** The handle of a proxy of ours; undefined for every other value. */

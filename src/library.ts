@@ -2,7 +2,7 @@
 
 import type { Handle } from "./binding.js";
 import { ColoopError } from "./errors.js";
-import { handleOf } from "./handle.js";
+import { handleOf, setKept } from "./handle.js";
 import { invoke } from "./invoke.js";
 
 const names = {
@@ -92,6 +92,7 @@ export function connectLibrary(bridge: Attributes | undefined): void {
     const proxy = bridge.$attr(pythonName, { ref: true });
     const handle = handleOf(proxy) as Handle;
     kept.push(proxy);
+    setKept(proxy, true);
     handles.set(name, handle);
     const called = argumentNames[name];
     library[name] = (...args) => invoke(handle, args, called, called !== undefined);
@@ -101,13 +102,16 @@ export function connectLibrary(bridge: Attributes | undefined): void {
 
 /** The functions of the Python half. */
 export function python(): PythonLibrary {
-  if (current === undefined) {
-    throw new ColoopError(
-      "ERR_COLOOP_CLOSED",
-      "Python is closed in this environment; call Python.start() again",
-    );
-  }
+  if (current === undefined) throw closedError();
   return current;
+}
+
+/** What every use of a closed Python throws. */
+export function closedError(): ColoopError {
+  return new ColoopError(
+    "ERR_COLOOP_CLOSED",
+    "Python is closed in this environment; call Python.start() again",
+  );
 }
 
 /** One of the functions, for a call with options. */

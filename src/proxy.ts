@@ -354,7 +354,7 @@ function toJson(proxy: unknown): unknown {
 }
 
 function dispose(handler: PyHandler): void {
-  binding().release(handler.handle);
+  if (!handler.kept) binding().release(handler.handle);
 }
 
 /** Makes the proxy of a Python object; native code calls it. */

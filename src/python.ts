@@ -8,7 +8,13 @@ import { type Binding, binding, loadBinding, packageFolder, useBinding } from ".
 import { apart, type Blocked, callers, type WatchdogOptions, warnOf } from "./blocked.js";
 import type { CallOptions, RunOptions } from "./call.js";
 import { connectChildren } from "./children.js";
-import { type CloseOptions, HostContext, type Locals, type PythonContext } from "./context.js";
+import {
+  type CloseOptions,
+  HostContext,
+  type Locals,
+  type PythonContext,
+  type Start,
+} from "./context.js";
 import type { Interpreter } from "./discover.js";
 import { threadsAbove, watchEnds } from "./ends.js";
 import { ColoopError, makeError, makeOwnError } from "./errors.js";
@@ -164,6 +170,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
   readonly executable: string;
   /** The policy of the process, to be made stricter. */
   readonly sandbox: Sandbox = new Sandbox();
+  readonly #start: Start = { closed: false };
   readonly #context: HostContext;
   readonly #signals = new Signals();
 
@@ -171,7 +178,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     super();
     // Where the interpreter is shared, a Worker's names are its own.
     const globals = isMainThread || own ? python().mainNamespace() : python().newNamespace();
-    this.#context = new HostContext(globals as PyProxy);
+    this.#context = new HostContext(globals as PyProxy, this.#start);
     this.version = interpreter.version;
     this.executable = interpreter.executable;
   }
@@ -258,6 +265,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
    * @throws PythonError (`ModuleNotFoundError`, or whatever the module raises)
    */
   import(name: string): PyProxy {
+    this.#context.checkOpen();
     checkString(name, "the module's name");
     return python().importModule(name) as PyProxy;
   }
@@ -284,13 +292,17 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     this.#context.execSync(code, locals, options);
   }
 
-  /** The names that `eval` and `exec` share: on the main thread the module `__main__`. */
+  /**
+   * The names that `eval` and `exec` share: on the main thread the module `__main__`. `$dispose()` of
+   * it does nothing.
+   */
   get globals(): PyProxy {
     return this.#context.globals;
   }
 
   /** The asyncio loop that runs on Node's: a proxy of the `ErlangEventLoop`. */
   get loop(): PyProxy {
+    this.#context.checkOpen();
     return binding().loop() as PyProxy;
   }
 
@@ -340,6 +352,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
    * @throws ColoopError `ERR_COLOOP_CLOSED` after `close()`
    */
   metrics(): Metrics {
+    this.#context.checkOpen();
     return metricsOf(python().metrics() as LoopMetrics);
   }
 
@@ -405,6 +418,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
    * @throws ColoopError `ERR_COLOOP_ARGUMENT` in a Worker
    */
   watchdog(options: WatchdogOptions): () => void {
+    this.#context.checkOpen();
     checkMainThread("watchdog");
     checkOptions(options, "watchdog", { limit: "duration", action: "action" });
     checkGiven(options, "watchdog", "limit");
@@ -450,6 +464,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     this.#signals.clear();
     await python().cancelAll(timeout / 1000);
     if (isMainThread) python().disconnectChildren("Python was closed");
+    this.#start.closed = true;
     connectLibrary(undefined);
     forgetNames();
     if (isMainThread) {

@@ -11,6 +11,24 @@ beforeEach(async () => {
   py = await Python.start();
 });
 
+describe("$dispose() of what py needs itself does nothing", () => {
+  test("its globals", async () => {
+    py.import("__main__").$dispose();
+    py.globals.$dispose();
+    (py.globals as unknown as Disposable)[Symbol.dispose]();
+    expect(py.evalSync("1 + 1")).toBe(2);
+    py.globals.kept = 3;
+    expect(await py.eval("kept")).toBe(3);
+  });
+
+  test("its own functions", () => {
+    const bridge = py.import("_erlang_impl._bridge");
+    for (const name of ["evaluate", "import_module"]) bridge[name].$dispose();
+    expect(py.evalSync("1 + 1")).toBe(2);
+    expect(py.import("math").sqrt(4)).toBe(2);
+  });
+});
+
 describe("after close()", () => {
   test("proxies throw", async () => {
     const list = py.evalSync<PyProxy>("type('T', (), {'value': 1})()");
@@ -28,6 +46,25 @@ describe("after close()", () => {
     expect(() => py.import("math")).toThrow(/Python\.start/);
     const error = (await rejection(py.eval("1"))) as Error & { code: string };
     expect(error.code).toBe("ERR_COLOOP_CLOSED");
+  });
+
+  test("a handle stays closed when Python is started anew", async () => {
+    const old = py;
+    const namespace = await old.namespace();
+    await old.close();
+    py = await Python.start();
+    const closed = expect.objectContaining({ code: "ERR_COLOOP_CLOSED" });
+    expect(() => old.evalSync("1")).toThrow(closed);
+    expect(() => old.import("math")).toThrow(closed);
+    expect(() => old.register("f", () => 1)).toThrow(closed);
+    expect(() => old.loop).toThrow(closed);
+    expect(() => old.metrics()).toThrow(closed);
+    expect(() => old.watchdog({ limit: 1000 })).toThrow(closed);
+    await expect(old.exec("1")).rejects.toEqual(closed);
+    await expect(namespace.eval("1")).rejects.toEqual(closed);
+    await old.close();
+    await namespace.close();
+    expect(py.evalSync("1")).toBe(1);
   });
 
   test("a start waits for it", async () => {
