@@ -28,10 +28,14 @@ namespace {
 constexpr std::size_t kLargeBuffer = std::size_t{64} * 1024;
 }  // namespace
 
-napi_value Exporter::Convert(_object* object) {
+napi_value Exporter::Convert(_object* object, const char* root, int index) {
   convert::NapiSink sink(data_.env, *this);
-  if (convert::ReadPython(gil_, object, sink, *data_.link)) return sink.value();
-  failure_ = sink.error();
+  convert::Refusal refusal;
+  if (convert::ReadPython(gil_, object, sink, *data_.link, &refusal)) return sink.value();
+  failure_ = refusal.reason.empty() ? sink.error() : refusal.reason;
+  if (failure_.empty() || refusal.path.empty()) return nullptr;
+  const std::string where = index < 0 ? root : std::string(root) + "[" + std::to_string(index) + "]";
+  failure_ = where + refusal.path + ": " + failure_;
   return nullptr;
 }
 
@@ -47,7 +51,7 @@ void Exporter::RaiseFailure() {
   if (failure_.empty()) {
     RaisePendingJavaScript(data_, gil_);
   } else {
-    interp::Raise(gil_, "ValueError", failure_);
+    interp::Raise(gil_, "TypeError", failure_);
   }
 }
 

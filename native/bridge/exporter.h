@@ -18,7 +18,9 @@ class Exporter final : public convert::NapiExporter {
   Exporter(EnvData& data, const interp::Gil& gil) : data_(data), gil_(gil) {}
 
   // Null after a failure: then a Python exception, a JavaScript exception or failure() tells why.
-  [[nodiscard]] napi_value__* Convert(_object* object);
+  // It calls the value `root`, or `root[index]`.
+  [[nodiscard]] napi_value__* Convert(_object* object, const char* root = "result",
+                                      int index = -1);
   [[nodiscard]] napi_value__* ConvertByReference(_object* object);
   // After a failure: leaves a Python exception set, whatever it was.
   void RaiseFailure();

@@ -113,7 +113,7 @@ bool JsHost::ConvertArguments(const interp::Gil& gil, _object* const* arguments,
                               std::vector<napi_value>* converted) {
   Exporter exporter(data_, gil);
   for (std::size_t i = 0; i < count; ++i) {
-    napi_value value = exporter.Convert(arguments[i]);
+    napi_value value = exporter.Convert(arguments[i], "args", static_cast<int>(i));
     if (value == nullptr) {
       exporter.RaiseFailure();
       return false;

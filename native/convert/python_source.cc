@@ -40,6 +40,7 @@ class PythonSource {
 
   bool Read(PyObject* object);
   bool ReadReference(PyObject* object);
+  void Explain(Refusal* refusal) const;
 
  private:
   static constexpr Py_ssize_t kBulkNumbers = 16;
@@ -56,6 +57,7 @@ class PythonSource {
   bool SeenBefore(PyObject* object, bool* result);
   bool Enter();
   bool Fail(PyObject* type, const std::string& message);
+  bool FailAt(PyObject* key, Py_ssize_t index);
   static bool NoMemory();
 
   const interp::Gil& gil_;
@@ -65,6 +67,7 @@ class PythonSource {
   // A container is kept until the conversion ends: its address is its identity in `seen_`.
   std::vector<Owned> kept_;
   int depth_ = 0;
+  std::vector<std::string> path_;  // of a failure, innermost first
 };
 
 bool PythonSource::Fail(PyObject* type, const std::string& message) {
@@ -72,17 +75,32 @@ bool PythonSource::Fail(PyObject* type, const std::string& message) {
   return false;
 }
 
+bool PythonSource::FailAt(PyObject* key, Py_ssize_t index) {
+  if (PyErr_Occurred() != nullptr) return false;  // which is told as it is
+  const char* name = key != nullptr && PyUnicode_Check(key) ? PyUnicode_AsUTF8(key) : nullptr;
+  if (name == nullptr) PyErr_Clear();
+  path_.push_back(name != nullptr ? std::string(".") + name : "[" + std::to_string(index) + "]");
+  return false;
+}
+
+void PythonSource::Explain(Refusal* refusal) const {
+  refusal->reason.clear();
+  refusal->path.clear();
+  auto end = path_.rend();
+  if (depth_ > kMaxDepth) {
+    refusal->reason = "nested deeper than " + std::to_string(kMaxDepth) +
+                      " levels; pass it as a proxy with coloop.ref()";
+    end = path_.empty() ? end : path_.rbegin() + 1;  // the others say nothing
+  }
+  for (auto step = path_.rbegin(); step != end; ++step) refusal->path += *step;
+}
+
 bool PythonSource::NoMemory() {
   PyErr_NoMemory();
   return false;
 }
 
-bool PythonSource::Enter() {
-  if (++depth_ <= kMaxDepth) return true;
-  return Fail(PyExc_RecursionError,
-              "a value that is nested deeper than " + std::to_string(kMaxDepth) +
-                  " levels cannot cross; pass it as a proxy with coloop.ref()");
-}
+bool PythonSource::Enter() { return ++depth_ <= kMaxDepth; }
 
 bool PythonSource::SeenBefore(PyObject* object, bool* result) {
   const auto [entry, is_new] = seen_.try_emplace(object, seen_.size());
@@ -188,7 +206,7 @@ bool PythonSource::ReadSequence(PyObject* object) {
       return Fail(PyExc_RuntimeError, "list changed size during conversion");
     }
     const Owned item = Owned::NewRef(PySequence_Fast_GET_ITEM(object, i));
-    if (!Read(item.get())) return false;
+    if (!Read(item.get())) return FailAt(nullptr, i);
   }
   --depth_;
   return sink_.End();
@@ -208,10 +226,12 @@ bool PythonSource::ReadDict(PyObject* object) {
   const auto size = static_cast<std::size_t>(count);
   if (!Enter() || !(strings ? sink_.BeginObject(size) : sink_.BeginMap(size))) return false;
   position = 0;
+  Py_ssize_t index = 0;
   while (PyDict_Next(object, &position, &key, &value) != 0) {
     const Owned held_key = Owned::NewRef(key);
     const Owned held_value = Owned::NewRef(value);
-    if (!Read(held_key.get()) || !Read(held_value.get())) return false;
+    if (!Read(held_key.get()) || !Read(held_value.get())) return FailAt(held_key.get(), index);
+    ++index;
     if (PyDict_GET_SIZE(object) != count) {
       return Fail(PyExc_RuntimeError, "dictionary changed size during conversion");
     }
@@ -229,7 +249,7 @@ bool PythonSource::ReadSet(PyObject* object) {
   const Py_ssize_t count = PyList_GET_SIZE(members.get());
   if (!Enter() || !sink_.BeginSet(static_cast<std::size_t>(count))) return false;
   for (Py_ssize_t i = 0; i < count; ++i) {
-    if (!Read(PyList_GET_ITEM(members.get(), i))) return false;
+    if (!Read(PyList_GET_ITEM(members.get(), i))) return FailAt(nullptr, i);
   }
   --depth_;
   return sink_.End();
@@ -297,8 +317,11 @@ bool IsAwaitable(const interp::Gil&, PyObject* object) {
 }
 
 bool ReadPython(const interp::Gil& gil, PyObject* object, Sink& sink,
-                const interp::HostLink& link) {
-  return PythonSource(gil, sink, link).Read(object);
+                const interp::HostLink& link, Refusal* refusal) {
+  PythonSource source(gil, sink, link);
+  if (source.Read(object)) return true;
+  source.Explain(refusal);
+  return false;
 }
 
 bool ReadPythonByReference(const interp::Gil& gil, PyObject* object, Sink& sink,

@@ -11,10 +11,16 @@ import asyncio, ctypes
 def take(*args, **kwargs):
     return len(args) + len(kwargs)
 
+def text_of(f, value):
+    try:
+        f(0, value)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
 def call_despite(f, first, second):
     try:
         f(first)
-    except ValueError:
+    except TypeError:
         return f(second)
 `);
 const { take } = py.globals;
@@ -111,6 +117,14 @@ describe("too large for JavaScript", () => {
       "JavaScript could not make this list (is it too large?)",
       "ERR_COLOOP_CONVERSION",
     ]);
+  });
+
+  test("what is too large within a value has its path", () => {
+    const code = "{'a': {1, (0, 1 << (1 << 31))}, 'b': 0}";
+    const where = /^result\.a\[[01]\]\[1\]: /;
+    expect(thrown<Coded>(() => py.evalSync(code)).message).toMatch(where);
+    const caught = py.evalSync<string>("text_of(f, {'a': [{7: 1 << (1 << 31)}]})", { f: () => 1 });
+    expect(caught).toBe(`TypeError: args[1].a[0][0]: ${tooLarge}`);
   });
 
   test("a sparse array as an argument", () => {

@@ -423,9 +423,13 @@ describe("nesting", () => {
   test.each(["nested_list", "nested_dict"])(
     "100,000 levels from Python's %s are an error",
     (name) => {
-      const error = thrown(() => values[name](100_000));
-      expect(error.name).toBe("RecursionError");
-      expect(error.message).toMatch(/nested deeper than 1000 levels/);
+      const error = thrown<TypeError & { code: string }>(() => values[name](100_000));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.code).toBe("ERR_COLOOP_CONVERSION");
+      const key = name === "nested_list" ? "\\[0\\]" : "\\.[a-z]+";
+      expect(error.message).toMatch(
+        new RegExp(`^result${key}: nested deeper than 1000 levels; .*coloop\\.ref\\(\\)$`),
+      );
       expect(values.echo(1)).toBe(1);
     },
   );
