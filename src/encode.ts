@@ -322,6 +322,7 @@ export class Encoder {
   // Getters and the traps of proxies may throw anything.
   #explain(thrown: unknown): unknown {
     if (this.#failure !== undefined && thrown === this.#failure) return thrown;
+    if (isStackOverflow(thrown)) return thrown;
     const path = pathText(this.#root, this.#path);
     return new ColoopTypeError(
       "ERR_COLOOP_CONVERSION",
@@ -343,6 +344,11 @@ export function isError(value: unknown): value is Error {
   } catch {
     return false;
   }
+}
+
+// V8's own; whoever has more stack is to see it as it is.
+function isStackOverflow(thrown: unknown): boolean {
+  return isError(thrown) && thrown.message === "Maximum call stack size exceeded";
 }
 
 /** A text for any value, whatever its getters and traps do. */

@@ -21,7 +21,7 @@ export const errorCodes = {
   ERR_COLOOP_PYTHON_NOT_FOUND: "no Python interpreter was found",
   ERR_COLOOP_PYTHON_UNSUPPORTED: "the interpreter is of an unsupported version or kind",
   ERR_COLOOP_READ_ONLY: "a view of read-only memory was asked for",
-  ERR_COLOOP_STACK: "too little stack is left to run Python",
+  ERR_COLOOP_STACK: "too little stack is left to run Python, or to tell of an error",
   ERR_COLOOP_START: "Python did not start",
   ERR_COLOOP_TIMEOUT: "the operation took longer than its time-out",
   ERR_COLOOP_WORKER_FIRST: "a Worker used Python before the main thread started it",
@@ -98,7 +98,7 @@ export interface ExceptionDescription {
   readonly pythonType: string;
   readonly traceback: string;
   readonly frames: PythonFrame[];
-  readonly category: "error" | "cancelled" | "timeout" | "interrupt";
+  readonly category: "error" | "cancelled" | "timeout" | "interrupt" | "stack";
   /** The proxy of the exception. */
   readonly value: unknown;
   readonly cause: Described | null;
@@ -219,7 +219,15 @@ export class TimeoutError extends ColoopError {
   }
 }
 
+/** JavaScript had too little stack left to tell what it had thrown. */
+class PythonStackError extends PythonError {
+  constructor(description: ExceptionDescription) {
+    super(description, "ERR_COLOOP_STACK");
+  }
+}
+
 const classes = {
+  stack: PythonStackError,
   error: PythonError,
   cancelled: PythonAbortError,
   timeout: PythonTimeoutError,

@@ -38,6 +38,7 @@ class NodeHost;
 struct PythonHelpers {
   interp::Owned describe;        // (exception) -> dict, or the JavaScript error that it came from
   interp::Owned thrown;          // (value that JavaScript threw) -> exception
+  interp::Owned stack_error;     // the class of what is raised where `thrown` cannot be asked
   interp::Owned blocked;         // (milliseconds, frame): the watchdog's report
   interp::Owned async_resource;  // ContextVar: the AsyncResource of the call that started a Task
 };

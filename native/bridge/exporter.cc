@@ -13,6 +13,7 @@
 #include "bridge/env_data.h"
 #include "bridge/helpers.h"
 #include "bridge/js_host.h"
+#include "bridge/throw.h"
 #include "convert/napi_sink.h"
 #include "convert/python_source.h"
 #include "interp/error.h"
@@ -62,6 +63,10 @@ napi_value Exporter::FailureAsError() {
     // An interrupt of the call that failed by itself is not for what tells of that.
     if (error == nullptr && interp::TakeInterrupt(gil_)) error = Exception(exception.get());
     if (error != nullptr) return error;
+    if (interp::TakeRecursionError(gil_) || TakeStackOverflow(data_.env)) {
+      return OwnError(data_, "ERR_COLOOP_STACK",
+                      "too little stack is left to tell what Python raised");
+    }
   }
   bool pending = false;
   napi_value thrown = nullptr;

@@ -15,6 +15,7 @@
 #include "bridge/exporter.h"
 #include "bridge/helpers.h"
 #include "bridge/node_host.h"
+#include "bridge/throw.h"
 #include "convert/napi_source.h"
 #include "convert/python_sink.h"
 #include "convert/python_source.h"
@@ -60,6 +61,23 @@ class HandleScope {
   napi_env env_;
   napi_handle_scope scope_ = nullptr;
 };
+
+// JavaScript threw something, and something else when it was to tell what.
+void RaiseUnexamined(EnvData& data, const interp::Gil& gil) {
+  if (!TakeStackOverflow(data.env)) {
+    napi_value thrown = nullptr;
+    napi_get_and_clear_last_exception(data.env, &thrown);
+    interp::Raise(gil, "RuntimeError", "JavaScript threw a value that cannot be examined");
+    return;
+  }
+  const interp::Owned text =
+      interp::Str(gil, "too little stack is left to tell what JavaScript threw");
+  _object* argument = text.get();
+  if (argument == nullptr) return;
+  const interp::Owned exception =
+      interp::Vectorcall(gil, data.python.stack_error.get(), &argument, 1, nullptr);
+  if (exception) interp::RaiseException(gil, exception.get());
+}
 
 }  // namespace
 
@@ -144,8 +162,7 @@ void RaisePendingJavaScript(EnvData& data, const interp::Gil& gil) {
   }
   napi_value node = data.CallHelper(Helper::kEncodeThrown, 1, &thrown);
   if (node == nullptr) {
-    napi_get_and_clear_last_exception(data.env, &thrown);
-    interp::Raise(gil, "RuntimeError", "JavaScript threw a value that cannot be examined");
+    RaiseUnexamined(data, gil);
     return;
   }
   convert::PythonSink sink(gil, data.link);

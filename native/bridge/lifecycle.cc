@@ -259,6 +259,7 @@ Result<void> OpenEnvironment(EnvData& data, const interp::Gil& gil) {
   if (!bridge) return interp::TakeAsError(gil, "ERR_COLOOP_START");
   data.python.describe = interp::GetAttributeString(gil, bridge.get(), "describe");
   data.python.thrown = interp::GetAttributeString(gil, bridge.get(), "thrown");
+  data.python.stack_error = interp::GetAttributeString(gil, bridge.get(), "StackError");
   data.python.blocked = interp::GetAttributeString(gil, bridge.get(), "blocked");
   data.python.async_resource = interp::GetAttributeString(gil, bridge.get(), "async_resource");
   if (!data.node_host->Open()) {

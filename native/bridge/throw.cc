@@ -45,6 +45,25 @@ bool AwaitTermination(EnvData& data) {
 }
 }  // namespace
 
+bool TakeStackOverflow(napi_env env) {
+  bool pending = false;
+  napi_value thrown = nullptr;
+  if (napi_is_exception_pending(env, &pending) != napi_ok || !pending) return false;
+  if (napi_get_and_clear_last_exception(env, &thrown) != napi_ok) return false;
+  bool is_error = false;
+  napi_value message = nullptr;
+  napi_is_error(env, thrown, &is_error);
+  if (is_error && napi_get_named_property(env, thrown, "message", &message) == napi_ok &&
+      TextOf(env, message) == "Maximum call stack size exceeded") {
+    return true;
+  }
+  napi_value other = nullptr;
+  napi_is_exception_pending(env, &pending);
+  if (pending) napi_get_and_clear_last_exception(env, &other);
+  napi_throw(env, thrown);
+  return false;
+}
+
 void ThrowLast(EnvData& data, napi_value error) {
   if (!data.main_thread && interp::IsPastExit()) {
     if (error == nullptr) error = TakePending(data.env);

@@ -1,11 +1,15 @@
 // Errors that a function of the addon leaves in JavaScript.
 #pragma once
 
+struct napi_env__;
 struct napi_value__;
 
 namespace coloop::bridge {
 
 class EnvData;
+
+// Whether the pending exception is V8's of an exhausted stack; then it no longer is.
+[[nodiscard]] bool TakeStackOverflow(napi_env__* env);
 
 // Throws `error`, null if JavaScript is ending, as the last act of a function that JavaScript
 // called; the GIL is not held. Past Python's exit sequence a Worker waits here until Node ends it,

@@ -43,6 +43,14 @@ bool TakeInterrupt(const Gil&) {
   return true;
 }
 
+bool TakeRecursionError(const Gil&) {
+  if (PyErr_Occurred() == nullptr || PyErr_ExceptionMatches(PyExc_RecursionError) == 0) {
+    return false;
+  }
+  PyErr_Clear();
+  return true;
+}
+
 void RaiseException(const Gil&, PyObject* exception) {
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
 }

@@ -16,6 +16,9 @@ namespace coloop::interp {
 // Clears the indicator if it is a KeyboardInterrupt; false if it is not.
 [[nodiscard]] bool TakeInterrupt(const Gil& gil);
 
+// The same for a RecursionError.
+[[nodiscard]] bool TakeRecursionError(const Gil& gil);
+
 // Raises `exception` (an instance) with the traceback it has.
 void RaiseException(const Gil& gil, _object* exception);
 

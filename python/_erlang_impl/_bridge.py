@@ -20,13 +20,13 @@ from typing import Any
 import _coloop
 
 from . import _children, _host
-from ._errors import describe
+from ._errors import StackError, describe
 from ._failures import tell_failures
 from ._js import MISSING, thrown
 from ._policy import install_policy
 from ._stream import Stream
 
-__all__ = ["MISSING", "async_resource", "blocked", "describe", "thrown"]
+__all__ = ["MISSING", "StackError", "async_resource", "blocked", "describe", "thrown"]
 
 #: The AsyncResource of the JavaScript call that started the Task.
 async_resource: contextvars.ContextVar[Any] = contextvars.ContextVar("coloop_async_resource")

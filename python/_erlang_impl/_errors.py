@@ -20,6 +20,10 @@ _MAX_CHAIN = 30
 _PACKAGE = os.path.dirname(__file__) + os.sep
 
 
+class StackError(RecursionError):
+    """JavaScript had too little stack left to tell what it had thrown."""
+
+
 def _message(exception: BaseException) -> str:
     try:
         return str(exception)
@@ -74,6 +78,8 @@ def _category(exception: BaseException) -> str:
         return "cancelled"
     if issubclass(kind, (TimeoutError, asyncio.TimeoutError)):
         return "timeout"
+    if issubclass(kind, StackError):
+        return "stack"
     return "interrupt" if issubclass(kind, KeyboardInterrupt) else "error"
 
 
