@@ -147,6 +147,7 @@ Owned Perform(Entry& entry, _object* callable, _object* const* arguments, std::s
   const interp::Gil& gil = entry.gil();
   if (interp::MakesCoroutine(gil, callable) && !entry.EndRun()) return Owned();
   Owned result = interp::Vectorcall(gil, callable, arguments, count, keyword_names);
+  if (!result) interp::ExplainMissingFrame(gil, callable);
   if (!result || !entry.EndRun()) return Owned();
   return result;
 }

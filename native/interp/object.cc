@@ -3,8 +3,11 @@
 
 #include <Python.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <string_view>
 
 #include "base/counters.h"
 #include "interp/error.h"
@@ -57,6 +60,21 @@ Owned GetAttributeString(const Gil&, PyObject* object, const char* name) {
 Owned Vectorcall(const Gil&, PyObject* callable, PyObject* const* arguments, std::size_t count,
                  PyObject* keyword_names) {
   return Owned(PyObject_Vectorcall(callable, arguments, count, keyword_names));
+}
+
+void ExplainMissingFrame(const Gil&, PyObject* callable) {
+  constexpr std::string_view kLooking[] = {"dir", "eval", "exec", "globals", "locals", "vars"};
+  if (PyErr_ExceptionMatches(PyExc_SystemError) == 0 || PyEval_GetFrame() != nullptr ||
+      PyCFunction_Check(callable) == 0) {
+    return;
+  }
+  const char* name = reinterpret_cast<PyCFunctionObject*>(callable)->m_ml->ml_name;
+  PyObject* own = PyDict_GetItemString(PyEval_GetBuiltins(), name);
+  if (own != callable || std::ranges::find(kLooking, name) == std::end(kLooking)) return;
+  PyErr_Format(PyExc_RuntimeError,
+               "%s() looks at the Python code that calls it, and JavaScript called it: use py.eval() "
+               "or py.exec(), where such code runs",
+               name);
 }
 
 Owned Tuple(const Gil&, PyObject* const* items, std::size_t count) {

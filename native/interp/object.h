@@ -33,6 +33,9 @@ enum Ability : std::uint32_t {
 [[nodiscard]] Owned GetAttributeString(const Gil& gil, _object* object, const char* name);
 [[nodiscard]] Owned Vectorcall(const Gil& gil, _object* callable, _object* const* arguments,
                                std::size_t count, _object* keyword_names);
+// After a call that failed: says it in better words if JavaScript, which has no frame of Python's,
+// called what looks at its caller's.
+void ExplainMissingFrame(const Gil& gil, _object* callable);
 [[nodiscard]] Owned Tuple(const Gil& gil, _object* const* items, std::size_t count);
 [[nodiscard]] Owned Bool(const Gil& gil, bool value);
 [[nodiscard]] Owned Str(const Gil& gil, const char* utf8);

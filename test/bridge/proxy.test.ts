@@ -353,3 +353,27 @@ describe("by reference", () => {
     expect(list).toEqual([5, 6]);
   });
 });
+
+describe("built-in functions that look at their caller", () => {
+  const builtins = py.import("builtins");
+
+  test.each(["eval", "exec", "globals", "locals", "dir", "vars"])(
+    "%s() says that JavaScript is none",
+    (name) => {
+      const args = name === "eval" || name === "exec" ? ["1"] : [];
+      const error = thrown(() => builtins[name](...args));
+      // Of newer Pythons some say it themselves.
+      expect(error.message).toMatch(/JavaScript called it: use py\.eval\(\)|without a frame/);
+    },
+  );
+
+  test("they work where Python calls the JavaScript that calls them", () => {
+    const f = () => builtins.eval("y + 1");
+    expect(py.evalSync("(lambda y: f())(1)", { f })).toBe(2);
+  });
+
+  test("and where they need no caller", () => {
+    expect(builtins.dir(builtins)).toContain("dir");
+    expect(thrown(() => builtins.eval("1 +", {})).name).toBe("SyntaxError");
+  });
+});
