@@ -55,7 +55,8 @@ export interface PyProxy {
    * array lives.
    *
    * @throws ColoopTypeError `ERR_COLOOP_READ_ONLY` for read-only memory without `copy`,
-   * `ERR_COLOOP_CONVERSION` for an element format that no typed array has
+   * `ERR_COLOOP_CONVERSION` for an element format that no typed array has, and for memory that is not
+   * contiguous without `copy`
    * @throws PythonError (`TypeError`) if the object has no buffer
    */
   $view(options?: ViewOptions): PyView;

@@ -22,7 +22,10 @@ export type PyView =
 
 /** Options of {@link PyProxy.$view}. */
 export interface ViewOptions {
-  /** A typed array with a copy of the memory, which read-only memory needs. Default false. */
+  /**
+   * A typed array with a copy of the memory, in C's order, which memory that is read-only or not
+   * contiguous needs. Default false.
+   */
   copy?: boolean;
 }
 

@@ -4,7 +4,6 @@
 #include <node_api.h>
 
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -267,7 +266,12 @@ napi_value View(Entry& entry, EnvData& data, const Arguments& arguments) {
   bool copy = false;
   napi_get_value_bool(data.env, arguments.values[1], &copy);
   interp::BufferView view;
-  if (!interp::PinBuffer(entry.gil(), object.get(), &view)) return entry.Fail();
+  if (!interp::PinBuffer(entry.gil(), object.get(), copy, &view)) {
+    if (copy || !interp::TakeNotContiguous(entry.gil(), object.get())) return entry.Fail();
+    return entry.Fail("ERR_COLOOP_CONVERSION",
+                      "the buffer's items do not lie one behind the other (it is not C-contiguous); "
+                      "use $view({ copy: true }) for a copy");
+  }
   const std::size_t limit = entry.exporter().max_buffer();
   if (view.length > limit) {
     interp::UnpinBuffer(entry.gil(), view.pinned);
@@ -281,8 +285,10 @@ napi_value View(Entry& entry, EnvData& data, const Arguments& arguments) {
     void* memory = nullptr;
     buffer = entry.exporter().NewBuffer(view.length, &memory);
     status = buffer != nullptr ? napi_ok : napi_generic_failure;
-    if (status == napi_ok && view.length > 0) std::memcpy(memory, view.data, view.length);
+    const bool copied = status != napi_ok || view.length == 0 ||
+                        interp::CopyBuffer(entry.gil(), view, memory);
     interp::UnpinBuffer(entry.gil(), view.pinned);
+    if (!copied) return entry.Fail();
   } else if (view.read_only) {
     interp::UnpinBuffer(entry.gil(), view.pinned);
     return entry.Fail("ERR_COLOOP_READ_ONLY",

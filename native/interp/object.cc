@@ -115,13 +115,14 @@ void CloseCoroutine(const Gil& gil, PyObject* object) {
   PyErr_Restore(type, value, traceback);
 }
 
-bool PinBuffer(const Gil&, PyObject* object, BufferView* view) {
+bool PinBuffer(const Gil&, PyObject* object, bool for_copy, BufferView* view) {
   auto* pinned = new Py_buffer;
+  const int layout = for_copy ? PyBUF_FULL_RO : PyBUF_C_CONTIGUOUS | PyBUF_FORMAT;
   const bool writable =
-      PyObject_GetBuffer(object, pinned, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE) == 0;
+      !for_copy && PyObject_GetBuffer(object, pinned, layout | PyBUF_WRITABLE) == 0;
   if (!writable) {
     PyErr_Clear();
-    if (PyObject_GetBuffer(object, pinned, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) != 0) {
+    if (PyObject_GetBuffer(object, pinned, layout) != 0) {
       delete pinned;
       return false;
     }
@@ -134,6 +135,29 @@ bool PinBuffer(const Gil&, PyObject* object, BufferView* view) {
   view->pinned = pinned;
   base::CountLive(base::Live::kBuffer, 1);
   return true;
+}
+
+bool TakeNotContiguous(const Gil&, PyObject* object) {
+  PyObject* type = nullptr;
+  PyObject* value = nullptr;
+  PyObject* traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  Py_buffer buffer;
+  if (PyObject_GetBuffer(object, &buffer, PyBUF_FULL_RO) != 0) {
+    PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+    return false;
+  }
+  PyBuffer_Release(&buffer);
+  Py_XDECREF(type);
+  Py_XDECREF(value);
+  Py_XDECREF(traceback);
+  return true;
+}
+
+bool CopyBuffer(const Gil&, const BufferView& view, void* memory) {
+  auto* pinned = static_cast<Py_buffer*>(view.pinned);
+  return PyBuffer_ToContiguous(memory, pinned, pinned->len, 'C') == 0;
 }
 
 void UnpinBuffer(const Gil&, void* pinned) {

@@ -59,8 +59,12 @@ struct BufferView {
   bool read_only = false;
   void* pinned = nullptr;  // the Py_buffer
 };
-// False with an exception set: no buffer, or not C-contiguous.
-[[nodiscard]] bool PinBuffer(const Gil& gil, _object* object, BufferView* view);
+// False with an exception set: no buffer, or not C-contiguous, which it need not be for a copy.
+[[nodiscard]] bool PinBuffer(const Gil& gil, _object* object, bool for_copy, BufferView* view);
+// After that failed: whether memory of other strides is why. Then no exception is set any more.
+[[nodiscard]] bool TakeNotContiguous(const Gil& gil, _object* object);
+// Copies all of it, in C's order. False with an exception set.
+[[nodiscard]] bool CopyBuffer(const Gil& gil, const BufferView& view, void* memory);
 void UnpinBuffer(const Gil& gil, void* pinned);
 
 // The exception is raised from text; `type_name` is a built-in exception's name.

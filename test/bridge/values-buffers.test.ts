@@ -292,12 +292,18 @@ describe("$view()", () => {
     object.$dispose();
   });
 
-  test("memory with gaps is refused by Python", () => {
-    const object = buffers.strided() as PyProxy;
-    const error = thrown(() => object.$view());
-    expect(error.name).toBe("BufferError");
-    object.$dispose();
-  });
+  test.each(["[::2]", "[::-1]", ".cast('B', (2, 3))[::-1]"])(
+    "memory with strides %s is refused, and given as a copy in C's order",
+    (index) => {
+      const object = py.evalSync<PyProxy>(`memoryview(bytearray(b"abcdef"))${index}`);
+      const error = thrown<Coded>(() => object.$view());
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.code).toBe("ERR_COLOOP_CONVERSION");
+      expect(error.message).toMatch(/not C-contiguous.*\$view\(\{ copy: true \}\)/);
+      expect(object.$view({ copy: true })).toEqual(object["tobytes"]());
+      object.$dispose();
+    },
+  );
 
   test("foreign byte order is refused, the machine's own is not", () => {
     const foreign = buffers.big_endian() as PyProxy;
