@@ -1,7 +1,7 @@
 // The functions of `_erlang_impl._bridge`, by name. They are Python: what is not hot is written there.
 
-import type { Handle } from "./binding.js";
-import { ColoopError } from "./errors.js";
+import { binding, type Handle } from "./binding.js";
+import { ColoopError, ColoopTypeError } from "./errors.js";
 import { handleOf, setKept } from "./handle.js";
 import { invoke } from "./invoke.js";
 
@@ -28,6 +28,7 @@ const names = {
   hasAttribute: "has_attribute",
   hasIndex: "has_index",
   importModule: "import_module",
+  isInstance: "is_instance",
   iterator: "iterator",
   length: "length",
   mainNamespace: "main_namespace",
@@ -95,9 +96,27 @@ export function connectLibrary(bridge: Attributes | undefined): void {
     setKept(proxy, true);
     handles.set(name, handle);
     const called = argumentNames[name];
-    library[name] = (...args) => invoke(handle, args, called, called !== undefined);
+    library[name] =
+      called === undefined
+        ? (...args) => ask(handle, args)
+        : (...args) => invoke(handle, args, called, true);
   }
   current = library as PythonLibrary;
+}
+
+function ask(handle: Handle, args: readonly unknown[]): unknown {
+  try {
+    return invoke(handle, args);
+  } catch (error) {
+    const subject = handleOf(args[0]);
+    const isDisposed = (error as { code?: unknown }).code === "ERR_COLOOP_DISPOSED";
+    if (!isDisposed || subject === undefined || binding().isLive(subject)) throw error;
+    // The program has called no function: it does not know of `args[0]`.
+    throw new ColoopTypeError(
+      "ERR_COLOOP_DISPOSED",
+      "the proxy was disposed, or Python was closed since",
+    );
+  }
 }
 
 /** The functions of the Python half. */

@@ -3,7 +3,7 @@
 import { inspect } from "node:util";
 import { binding, type Handle } from "./binding.js";
 import { type WithOptions, withOptions } from "./call.js";
-import { ColoopTypeError } from "./errors.js";
+import { ColoopTypeError, PythonError } from "./errors.js";
 import { HandleHolder, handleKey, handleOf, holderOf } from "./handle.js";
 import { invoke } from "./invoke.js";
 import { asyncIterate, iterate } from "./iterate.js";
@@ -313,6 +313,7 @@ const symbolNames: Map<symbol, Own> = new Map<symbol, Own>([
     (_handler, proxy) => (hint: string) =>
       hint === "string" ? python().string(proxy) : primitive(proxy),
   ],
+  [Symbol.hasInstance, (handler, proxy) => (value: unknown) => isInstance(value, handler, proxy)],
   [Symbol.toStringTag, () => "PyProxy"] as [symbol, Own],
   [inspect.custom, (_handler, proxy) => () => inspectText(proxy)],
 ]);
@@ -336,6 +337,18 @@ function bindTo(proxy: PyProxy): (self: unknown, ...bound: unknown[]) => unknown
   return (_self, ...bound) =>
     (...args: unknown[]) =>
       proxy(...bound, ...args) as unknown;
+}
+
+// What is copied on its way to JavaScript is an instance of no Python class any more.
+function isInstance(value: unknown, handler: PyHandler, proxy: unknown): boolean {
+  if (!handler.can(abilities.class)) {
+    throw new ColoopTypeError(
+      "ERR_COLOOP_ARGUMENT",
+      "only a Python class can stand on the right of instanceof",
+    );
+  }
+  const isPython = holderOf(value) !== undefined || value instanceof PythonError;
+  return isPython && python().isInstance(value, proxy) === true;
 }
 
 function primitive(proxy: unknown): unknown {

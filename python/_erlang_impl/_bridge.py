@@ -156,6 +156,10 @@ def names(target: Any) -> list[str]:
     return sorted({name for name in found if isinstance(name, str) and not name.startswith("_")})
 
 
+def is_instance(target: Any, kind: Any) -> bool:
+    return isinstance(target, kind)
+
+
 def length(target: Any) -> int:
     return len(target)
 

@@ -377,3 +377,57 @@ describe("built-in functions that look at their caller", () => {
     expect(thrown(() => builtins.eval("1 +", {})).name).toBe("SyntaxError");
   });
 });
+
+describe("instanceof", () => {
+  py.execSync(`
+class Base: pass
+class Derived(Base): pass
+class Failure(Exception): pass
+def fail(): raise Failure
+`);
+  const { Base, Derived, Failure, fail } = py.globals;
+
+  test("is isinstance", () => {
+    const derived = new Derived();
+    expect([derived instanceof Base, derived instanceof Derived]).toEqual([true, true]);
+    expect(new Base() instanceof Derived).toBe(false);
+    expect(py.import("collections.abc").Hashable[Symbol.hasInstance](derived)).toBe(true);
+  });
+
+  test("of an error is that of the exception", () => {
+    const error = thrown(() => fail());
+    expect(error instanceof Failure).toBe(true);
+    expect(error instanceof Base).toBe(false);
+  });
+
+  test("of what is JavaScript's own is false", () => {
+    const values: unknown[] = [1, "x", null, {}, [], () => 1, new Error("x")];
+    expect(values.filter((value) => value instanceof py.import("builtins").object)).toEqual([]);
+  });
+
+  test("needs a class", () => {
+    const error = thrown<Error & { code: string }>(() => ({}) instanceof fail);
+    expect([error.code, error.message]).toEqual([
+      "ERR_COLOOP_ARGUMENT",
+      "only a Python class can stand on the right of instanceof",
+    ]);
+  });
+});
+
+test("a disposed proxy is said to be one, not an argument", () => {
+  const proxy = py.evalSync<PyProxy>("object()");
+  proxy.$dispose();
+  for (const use of [
+    () => String(proxy),
+    () => proxy.$repr(),
+    () => proxy.$type,
+    () => `${proxy}`,
+    () => Object.keys(proxy),
+  ]) {
+    const error = thrown<Error & { code: string }>(use);
+    expect([error.code, error.message]).toEqual([
+      "ERR_COLOOP_DISPOSED",
+      "the proxy was disposed, or Python was closed since",
+    ]);
+  }
+});
