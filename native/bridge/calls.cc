@@ -3,6 +3,7 @@
 
 #include <node_api.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "base/result.h"
 #include "bridge/entry.h"
 #include "bridge/env_data.h"
+#include "convert/napi_sink.h"
 #include "convert/napi_source.h"
 #include "convert/python_sink.h"
 #include "interp/error.h"
@@ -268,9 +270,10 @@ napi_value View(Entry& entry, EnvData& data, const Arguments& arguments) {
   interp::BufferView view;
   if (!interp::PinBuffer(entry.gil(), object.get(), copy, &view)) {
     if (copy || !interp::TakeNotContiguous(entry.gil(), object.get())) return entry.Fail();
-    return entry.Fail("ERR_COLOOP_CONVERSION",
-                      "the buffer's items do not lie one behind the other (it is not C-contiguous); "
-                      "use $view({ copy: true }) for a copy");
+    return entry.Fail(
+        "ERR_COLOOP_CONVERSION",
+        "the buffer's items do not lie one behind the other (it is not C-contiguous); "
+        "use $view({ copy: true }) for a copy");
   }
   const std::size_t limit = entry.exporter().max_buffer();
   if (view.length > limit) {
@@ -285,8 +288,8 @@ napi_value View(Entry& entry, EnvData& data, const Arguments& arguments) {
     void* memory = nullptr;
     buffer = entry.exporter().NewBuffer(view.length, &memory);
     status = buffer != nullptr ? napi_ok : napi_generic_failure;
-    const bool copied = status != napi_ok || view.length == 0 ||
-                        interp::CopyBuffer(entry.gil(), view, memory);
+    const bool copied =
+        status != napi_ok || view.length == 0 || interp::CopyBuffer(entry.gil(), view, memory);
     interp::UnpinBuffer(entry.gil(), view.pinned);
     if (!copied) return entry.Fail();
   } else if (view.read_only) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "base/completion.h"
@@ -35,7 +36,8 @@ napi_value Exporter::Convert(_object* object, const char* root, int index) {
   if (convert::ReadPython(gil_, object, sink, *data_.link, &refusal)) return sink.value();
   failure_ = refusal.reason.empty() ? sink.error() : refusal.reason;
   if (failure_.empty() || refusal.path.empty()) return nullptr;
-  const std::string where = index < 0 ? root : std::string(root) + "[" + std::to_string(index) + "]";
+  const std::string where =
+      index < 0 ? root : std::string(root) + "[" + std::to_string(index) + "]";
   failure_ = where + refusal.path + ": " + failure_;
   return nullptr;
 }

@@ -19,8 +19,7 @@ class Exporter final : public convert::NapiExporter {
 
   // Null after a failure: then a Python exception, a JavaScript exception or failure() tells why.
   // It calls the value `root`, or `root[index]`.
-  [[nodiscard]] napi_value__* Convert(_object* object, const char* root = "result",
-                                      int index = -1);
+  [[nodiscard]] napi_value__* Convert(_object* object, const char* root = "result", int index = -1);
   [[nodiscard]] napi_value__* ConvertByReference(_object* object);
   // After a failure: leaves a Python exception set, whatever it was.
   void RaiseFailure();

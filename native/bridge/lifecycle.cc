@@ -314,7 +314,8 @@ base::Error StartedByAnotherCopy() {
       "JavaScript; load it once, or close that one's Python before"};
 }
 
-// setup(helpers[], largest buffer): before each start, since another copy of the JavaScript may have set its own.
+// setup(helpers[], largest buffer): before each start, since another copy of the JavaScript may
+// have set its own.
 napi_value Setup(napi_env env, napi_callback_info info) {
   std::size_t count = 2;
   napi_value arguments[2] = {};

@@ -316,8 +316,8 @@ bool IsAwaitable(const interp::Gil&, PyObject* object) {
   return blocking && blocking.get() != Py_None;
 }
 
-bool ReadPython(const interp::Gil& gil, PyObject* object, Sink& sink,
-                const interp::HostLink& link, Refusal* refusal) {
+bool ReadPython(const interp::Gil& gil, PyObject* object, Sink& sink, const interp::HostLink& link,
+                Refusal* refusal) {
   PythonSource source(gil, sink, link);
   if (source.Read(object)) return true;
   source.Explain(refusal);

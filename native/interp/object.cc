@@ -71,10 +71,11 @@ void ExplainMissingFrame(const Gil&, PyObject* callable) {
   const char* name = reinterpret_cast<PyCFunctionObject*>(callable)->m_ml->ml_name;
   PyObject* own = PyDict_GetItemString(PyEval_GetBuiltins(), name);
   if (own != callable || std::ranges::find(kLooking, name) == std::end(kLooking)) return;
-  PyErr_Format(PyExc_RuntimeError,
-               "%s() looks at the Python code that calls it, and JavaScript called it: use py.eval() "
-               "or py.exec(), where such code runs",
-               name);
+  PyErr_Format(
+      PyExc_RuntimeError,
+      "%s() looks at the Python code that calls it, and JavaScript called it: use py.eval() "
+      "or py.exec(), where such code runs",
+      name);
 }
 
 Owned Tuple(const Gil&, PyObject* const* items, std::size_t count) {
