@@ -11,8 +11,20 @@ import { ColoopError } from "./errors.js";
 /** A native handle of a Python object: a slot and its generation. */
 export type Handle = number;
 
+/** A sandbox policy with each name once, in order, so that equal policies are equal texts. */
+export interface SandboxPolicy {
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+  /** Lines of native/sandbox/rules.h. */
+  readonly rules: readonly string[];
+  readonly watch: readonly string[];
+  readonly strict: boolean;
+  /** Node.js runs children for Python. */
+  readonly children: boolean;
+}
+
 /** What the start of Python needs. */
-export interface NativeStartOptions {
+export interface NativeStartOptions extends SandboxPolicy {
   readonly executable: string;
   readonly packageFolder: string;
   readonly deepBind: boolean;
@@ -24,14 +36,6 @@ export interface NativeStartOptions {
   readonly exitGrace: number;
   /** The threads that this one descends from, as far as Python is started there. */
   readonly threadsAbove: readonly number[];
-  readonly allow: readonly string[];
-  readonly deny: readonly string[];
-  /** Lines of native/sandbox/rules.h. */
-  readonly rules: readonly string[];
-  readonly watch: readonly string[];
-  readonly strict: boolean;
-  /** Node.js runs children for Python. */
-  readonly children: boolean;
 }
 
 /** What the sandbox reports: the stack is three texts a frame (file, line, function). */
@@ -56,6 +60,8 @@ export interface Binding {
   setup(helpers: readonly ((...args: never[]) => unknown)[], maxBuffer: number): void;
   /** Starts Python here; the proxy of `_erlang_impl._bridge`. */
   start(options: NativeStartOptions): unknown;
+  /** Throws unless a start here with these sandbox options could follow the one that was. */
+  checkSandbox(options: SandboxPolicy): void;
   /** The proxy of the hosted loop. */
   loop(): unknown;
   close(): void;
@@ -122,6 +128,10 @@ interface Loader {
     mode: "isolated" | "plain";
     reason: string;
   };
+  /** Tells every thread of the process; the first one stays. */
+  noteStarted(interpreter: string): void;
+  /** What was noted, or "". */
+  started(): string;
 }
 
 /** The folder of the installed package. */
@@ -131,21 +141,36 @@ const require = createRequire(import.meta.url);
 /** The folder that holds the Python package `_erlang_impl`. */
 export const packageFolder: string = join(packageRoot, "python");
 
+const buildFolder = join(packageRoot, "build");
+const loaderFile = join(buildFolder, "loader", "coloop_loader.node");
+
 /** The addons that an interpreter needs, whether or not they are built. */
 export function addonFiles({ tag }: Interpreter): { loader: string; bridge: string } {
-  const build = join(packageRoot, "build");
-  return {
-    loader: join(build, "loader", "coloop_loader.node"),
-    bridge: join(build, tag, `coloop_${tag}.node`),
-  };
+  return { loader: loaderFile, bridge: join(buildFolder, tag, `coloop_${tag}.node`) };
+}
+
+/** The interpreter that was started in this process, on whatever thread. */
+export function startedInterpreter(): Interpreter | undefined {
+  try {
+    const text = (require(loaderFile) as Loader).started();
+    return text === "" ? undefined : (JSON.parse(text) as Interpreter);
+  } catch {
+    return undefined; // what is wrong with the loader is said where it loads libpython
+  }
+}
+
+/** From now on it is the one of {@link startedInterpreter}, unless there is one. */
+export function noteStarted(interpreter: Interpreter): void {
+  (require(loaderFile) as Loader).noteStarted(JSON.stringify(interpreter));
 }
 
 /** The tags that a bridge is built for, such as `cp312`. */
 export function builtTags(): string[] {
-  const build = join(packageRoot, "build");
-  if (!existsSync(build)) return [];
-  return readdirSync(build)
-    .filter((tag) => existsSync(join(build, tag, `coloop_${tag}.node`)) && tag.startsWith("cp"))
+  if (!existsSync(buildFolder)) return [];
+  return readdirSync(buildFolder)
+    .filter(
+      (tag) => existsSync(join(buildFolder, tag, `coloop_${tag}.node`)) && tag.startsWith("cp"),
+    )
     .sort();
 }
 

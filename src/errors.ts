@@ -15,7 +15,7 @@ export const errorCodes = {
   ERR_COLOOP_NO_SHARED_LIBPYTHON: "the interpreter has no shared libpython",
   ERR_COLOOP_OTHER_INTERPRETER: "another interpreter or another configuration runs already",
   ERR_COLOOP_OWN_INTERPRETER: "an interpreter of its own cannot be had here",
-  ERR_COLOOP_POLICY: "the sandbox policy is not valid",
+  ERR_COLOOP_POLICY: "the sandbox policy is not valid, or another one is in force",
   ERR_COLOOP_PYTHON: "Python raised an exception",
   ERR_COLOOP_PYTHON_BROKEN: "the interpreter does not start",
   ERR_COLOOP_PYTHON_NOT_FOUND: "no Python interpreter was found",

@@ -4,7 +4,16 @@ import { constants as bufferLimits } from "node:buffer";
 import { EventEmitter } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
 import { isMainThread, threadId } from "node:worker_threads";
-import { type Binding, binding, loadBinding, packageFolder, useBinding } from "./binding.js";
+import {
+  type Binding,
+  binding,
+  loadBinding,
+  noteStarted,
+  packageFolder,
+  type SandboxPolicy,
+  startedInterpreter,
+  useBinding,
+} from "./binding.js";
 import { apart, type Blocked, callers, type WatchdogOptions, warnOf } from "./blocked.js";
 import type { CallOptions, RunOptions } from "./call.js";
 import { connectChildren } from "./children.js";
@@ -17,22 +26,20 @@ import {
 } from "./context.js";
 import type { Interpreter } from "./discover.js";
 import { threadsAbove, watchEnds } from "./ends.js";
-import { ColoopError, makeError, makeOwnError } from "./errors.js";
+import { makeError, makeOwnError } from "./errors.js";
 import { encodeThrown, openScope, perform, release, setMissing } from "./hosts.js";
-import { checkOwnInterpreter, chooseInterpreter } from "./interpreter.js";
+import {
+  checkOwnInterpreter,
+  checkSettings,
+  chooseInterpreter,
+  type Settings,
+} from "./interpreter.js";
 import type { StreamOptions } from "./iterate.js";
 import { connectLibrary, python } from "./library.js";
 import { type LoopMetrics, type Metrics, metricsOf } from "./metrics.js";
 import { checkGiven, checkOptions, checkString } from "./options.js";
 import { forgetNames, makeProxy, type PyProxy } from "./proxy.js";
-import {
-  deliverReports,
-  listen,
-  Sandbox,
-  type SandboxOptions,
-  type SandboxPolicy,
-  sandboxPolicy,
-} from "./sandbox.js";
+import { deliverReports, listen, Sandbox, type SandboxOptions, sandboxPolicy } from "./sandbox.js";
 import {
   checkMainThread,
   type ShutdownOptions,
@@ -45,8 +52,8 @@ import { hostValue } from "./table.js";
 /** Options of {@link Python.start}. */
 export interface StartOptions {
   /**
-   * An interpreter's path, a venv's folder, or a version such as `"3.12"`. Without it: `COLOOP_PYTHON`,
-   * `./.venv`, `VIRTUAL_ENV`, `python3` on PATH.
+   * An interpreter's path, a venv's folder, or a version such as `"3.12"`. Without it: the one that
+   * runs in this process, else `COLOOP_PYTHON`, `./.venv`, `VIRTUAL_ENV`, `python3` on PATH.
    */
   python?: string;
   /** Events or groups of docs/sandbox.md that are allowed or denied besides the defaults. */
@@ -134,29 +141,19 @@ function setOwn(object: object, key: string, value: unknown): void {
   });
 }
 
-interface Running {
-  readonly handle: Python;
-  readonly key: string;
-  readonly interpreter: Interpreter;
-}
-
-let running: Running | undefined;
+let running: Python | undefined;
 let closing: Promise<void> | undefined;
 let setUp = false;
-let exitGrace = defaultGrace;
+let settings: Settings = { interpreter: "shared", signals: "refuse", exitGrace: defaultGrace };
 
 function setUpFor(native: Binding): void {
   native.setup(helpers, bufferLimits.MAX_LENGTH);
   if (setUp) return;
   setUp = true;
   watchEnds(native, (code) => {
-    native.exit(exitGrace, code);
+    native.exit(settings.exitGrace, code);
     deliverReports(native);
   });
-}
-
-function startOptionsKey(policy: SandboxPolicy, interpreter: Interpreter, own: boolean): string {
-  return JSON.stringify([interpreter.executable, interpreter.library, policy, own]);
 }
 
 /**
@@ -185,7 +182,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
 
   /**
    * Starts Python in this environment, or returns the one that runs; after a `close()` that goes on,
-   * when that is done.
+   * when that is done. An option that is left out is what it was at the first start.
    *
    * The first start of a process is on the main thread; a Worker can start its own afterwards, on
    * the same interpreter or in one of its own. An interpreter lives as long as the process.
@@ -193,8 +190,10 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
    * @param options - unknown ones throw
    * @throws ColoopError `ERR_COLOOP_PYTHON_NOT_FOUND`, `ERR_COLOOP_PYTHON_UNSUPPORTED`,
    * `ERR_COLOOP_NO_SHARED_LIBPYTHON`, `ERR_COLOOP_ADDON`: what was tried and what to do;
-   * `ERR_COLOOP_OTHER_INTERPRETER` if another interpreter or policy runs; `ERR_COLOOP_WORKER_FIRST` in
-   * a Worker before the main thread; `ERR_COLOOP_OWN_INTERPRETER` if `interpreter: "own"` cannot be had
+   * `ERR_COLOOP_OTHER_INTERPRETER` if another interpreter runs, or with other options;
+   * `ERR_COLOOP_POLICY` if another policy is in force, or this one is not valid;
+   * `ERR_COLOOP_WORKER_FIRST` in a Worker before the main thread; `ERR_COLOOP_OWN_INTERPRETER` if
+   * `interpreter: "own"` cannot be had
    */
   static async start(options: StartOptions = {}): Promise<Python> {
     checkOptions(options, "Python.start", {
@@ -205,27 +204,21 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
       exitGrace: "milliseconds",
     });
     const policy = sandboxPolicy(options.sandbox);
-    const interpreter = chooseInterpreter(options.python);
-    const own = options.interpreter === "own";
-    if (own) checkOwnInterpreter(interpreter);
+    const interpreter = chooseInterpreter(options.python, startedInterpreter());
+    if (options.interpreter === "own") checkOwnInterpreter(interpreter);
     while (closing !== undefined) await closing.catch(() => undefined);
-    const key = startOptionsKey(policy, interpreter, own);
-    if (running !== undefined) {
-      if (running.key === key) {
-        if (options.sandbox?.onEvent !== undefined) listen(binding(), options.sandbox.onEvent);
-        connectChildren(options.sandbox?.subprocess);
-        return running.handle;
-      }
-      throw new ColoopError(
-        "ERR_COLOOP_OTHER_INTERPRETER",
-        `Python ${running.interpreter.version} (${running.interpreter.executable}) runs in this environment already; ` +
-          `${interpreter.executable} with these options is another one. A process has one interpreter: start it once and share the handle.`,
-      );
-    }
+    if (running !== undefined) return running.#startAgain(options, policy);
+    // What was routed stays so.
+    if (settings.signals === "host") checkSettings({ signals: options.signals }, settings);
     const { binding: native, mode } = loadBinding(interpreter);
     setUpFor(native);
     useBinding(native);
-    if (options.exitGrace !== undefined) exitGrace = options.exitGrace;
+    const wanted: Settings = {
+      interpreter: options.interpreter ?? settings.interpreter,
+      signals: options.signals ?? settings.signals,
+      exitGrace: options.exitGrace ?? settings.exitGrace,
+    };
+    const own = wanted.interpreter === "own";
     try {
       const bridge = native.start({
         executable: interpreter.executable,
@@ -235,16 +228,18 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
         ownInterpreter: own,
         threadId,
         threadsAbove: threadsAbove(),
-        exitGrace,
+        exitGrace: wanted.exitGrace,
         ...policy,
       }) as PyProxy;
-      if (options.signals === "host" && isMainThread) native.routeSignals();
+      settings = wanted;
+      noteStarted(interpreter);
+      if (settings.signals === "host" && isMainThread) native.routeSignals();
       if (isMainThread) listen(native, options.sandbox?.onEvent);
       connectLibrary(bridge);
       connectChildren(options.sandbox?.subprocess);
       setMissing(bridge.$attr("MISSING", { ref: true }) as PyProxy);
       const handle = new Python(interpreter, own);
-      running = { handle, key, interpreter };
+      running = handle;
       python().connect(
         native.loop(),
         (message: string, exception: Error | null, context: PyProxy) =>
@@ -256,6 +251,14 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
       native.close(); // what it has opened before it failed
       throw error;
     }
+  }
+
+  #startAgain(options: StartOptions, policy: SandboxPolicy): this {
+    checkSettings(options, settings);
+    binding().checkSandbox(policy);
+    if (options.sandbox?.onEvent !== undefined) listen(binding(), options.sandbox.onEvent);
+    connectChildren(options.sandbox?.subprocess);
+    return this;
   }
 
   /**
@@ -430,7 +433,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
     });
     native.watchdog(Math.ceil(options.limit), interrupted);
     return () => {
-      if (running?.handle !== this) return;
+      if (running !== this) return;
       native.watchdog(0, false);
       python().watchBlocking(null);
     };
@@ -452,7 +455,7 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
    */
   async close(options: CloseOptions = {}): Promise<void> {
     checkOptions(options, "close", { timeout: "milliseconds" });
-    if (running?.handle !== this) return;
+    if (running !== this) return;
     running = undefined;
     closing = this.#close(options.timeout ?? defaultCloseTimeout).finally(() => {
       closing = undefined;

@@ -3,7 +3,7 @@
 
 import { resolve } from "node:path";
 import { isMainThread } from "node:worker_threads";
-import { type Binding, binding, type NativeReport } from "./binding.js";
+import { type Binding, binding, type NativeReport, type SandboxPolicy } from "./binding.js";
 import { ColoopTypeError } from "./errors.js";
 import type { SandboxFrame } from "./frame.js";
 import { checkOptions } from "./options.js";
@@ -108,16 +108,6 @@ export interface SandboxOptions {
    * children.
    */
   subprocess?: SubprocessPolicy;
-}
-
-/** A policy with each name once, in order, so that equal policies are equal texts. */
-export interface SandboxPolicy {
-  readonly allow: readonly string[];
-  readonly deny: readonly string[];
-  readonly rules: readonly string[];
-  readonly watch: readonly string[];
-  readonly strict: boolean;
-  readonly children: boolean;
 }
 
 const ruleNames = [

@@ -373,6 +373,20 @@ napi_value Start(napi_env env, napi_callback_info info) {
   return proxy != nullptr ? proxy : entry.Fail();
 }
 
+// checkSandbox(options): throws unless a start here with these sandbox options could follow.
+napi_value CheckSandbox(napi_env env, napi_callback_info info) {
+  std::size_t count = 1;
+  napi_value object = nullptr;
+  EnvData& data = *DataOf(env);
+  napi_get_cb_info(env, info, &count, &object, nullptr, nullptr);
+  const sandbox::Options options = ReadOptions(env, object).sandbox;
+  const interp::GilAcquire acquire;
+  if (!acquire.ok()) return nullptr;
+  const Result<void> same = interp::HasOwnInterpreter() ? sandbox::CheckSameOwn(options)
+                                                        : sandbox::CheckInstalled(options);
+  return same.ok() ? nullptr : Throw(data, same.error());
+}
+
 // loop() -> proxy of the hosted loop
 napi_value GetLoop(napi_env env, napi_callback_info) {
   EnvData& data = *DataOf(env);
@@ -448,6 +462,7 @@ bool AddLifecycle(napi_env env, napi_value exports) {
   } functions[] = {
       {"setup", Setup},
       {"start", Start},
+      {"checkSandbox", CheckSandbox},
       {"loop", GetLoop},
       {"close", Close},
       {"exit", Exit},

@@ -1,4 +1,4 @@
-// load({ library, plain }) -> { mode, reason, preloaded }
+// load({ library, plain }) -> { mode, reason, preloaded }; noteStarted(text); started() -> text
 #include <node_api.h>
 
 #include <cstddef>
@@ -10,15 +10,17 @@
 
 namespace {
 
-bool GetText(napi_env env, napi_value object, const char* name, std::string* text) {
-  napi_value value = nullptr;
+bool ReadText(napi_env env, napi_value value, std::string* text) {
   std::size_t length = 0;
-  if (napi_get_named_property(env, object, name, &value) != napi_ok ||
-      napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) {
-    return false;
-  }
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) return false;
   text->resize(length);
   return napi_get_value_string_utf8(env, value, text->data(), length + 1, &length) == napi_ok;
+}
+
+bool GetText(napi_env env, napi_value object, const char* name, std::string* text) {
+  napi_value value = nullptr;
+  return napi_get_named_property(env, object, name, &value) == napi_ok &&
+         ReadText(env, value, text);
 }
 
 bool GetBool(napi_env env, napi_value object, const char* name, bool* result) {
@@ -68,13 +70,35 @@ napi_value Load(napi_env env, napi_callback_info info) {
   return MakeResult(env, result.value());
 }
 
+napi_value NoteStarted(napi_env env, napi_callback_info info) {
+  std::size_t count = 1;
+  napi_value value = nullptr;
+  std::string text;
+  if (napi_get_cb_info(env, info, &count, &value, nullptr, nullptr) == napi_ok &&
+      ReadText(env, value, &text)) {
+    coloop::loader::NoteStarted(text);
+  }
+  return nullptr;
+}
+
+napi_value Started(napi_env env, napi_callback_info) {
+  return MakeText(env, coloop::loader::Started());
+}
+
 }  // namespace
 
 NAPI_MODULE_INIT() {
-  napi_value function = nullptr;
-  if (napi_create_function(env, "load", NAPI_AUTO_LENGTH, Load, nullptr, &function) != napi_ok ||
-      napi_set_named_property(env, exports, "load", function) != napi_ok) {
-    napi_throw_error(env, "ERR_COLOOP_ADDON", "the loader could not be set up");
+  const struct {
+    const char* name;
+    napi_callback function;
+  } functions[] = {{"load", Load}, {"noteStarted", NoteStarted}, {"started", Started}};
+  for (const auto& [name, function] : functions) {
+    napi_value value = nullptr;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value) != napi_ok ||
+        napi_set_named_property(env, exports, name, value) != napi_ok) {
+      napi_throw_error(env, "ERR_COLOOP_ADDON", "the loader could not be set up");
+      break;
+    }
   }
   return exports;
 }

@@ -31,6 +31,7 @@ namespace {
 std::mutex mutex;
 std::string loaded_library;           // guarded by mutex
 std::optional<Loaded> loaded_result;  // guarded by mutex
+std::string started_interpreter;      // guarded by mutex
 
 // Two paths of one file, links resolved, are one library.
 std::string RealPath(const std::string& path) {
@@ -189,6 +190,16 @@ base::Result<Loaded> Load(const std::string& library, bool plain) {
     loaded_result = result.value();
   }
   return result;
+}
+
+void NoteStarted(const std::string& interpreter) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (started_interpreter.empty()) started_interpreter = interpreter;
+}
+
+std::string Started() {
+  const std::lock_guard<std::mutex> lock(mutex);
+  return started_interpreter;
 }
 
 }  // namespace coloop::loader

@@ -23,4 +23,9 @@ struct Loaded {
 // ERR_COLOOP_OTHER_INTERPRETER, one that cannot be loaded ERR_COLOOP_DLOPEN. Any thread.
 [[nodiscard]] base::Result<Loaded> Load(const std::string& library, bool plain);
 
+// What the process's threads tell each other of the interpreter that was started: a text of
+// JavaScript's, empty before. The first one stays. Any thread.
+void NoteStarted(const std::string& interpreter);
+[[nodiscard]] std::string Started();
+
 }  // namespace coloop::loader

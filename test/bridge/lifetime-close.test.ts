@@ -128,6 +128,23 @@ describe("start again", () => {
     expect(await again.eval("await p", { p: Promise.resolve(3) })).toBe(3);
   });
 
+  test("keeps what it was started with", async () => {
+    await py.close();
+    const again = await Python.start({ exitGrace: 1234 });
+    for (const [options, message] of [
+      [{ exitGrace: 5000 }, /runs with exitGrace: 1234 here.* cannot have exitGrace: 5000/],
+      [{ signals: "host" }, /runs with signals: "refuse" here.* cannot have signals: "host"/],
+    ] as const) {
+      await expect(Python.start(options)).rejects.toMatchObject({
+        code: "ERR_COLOOP_OTHER_INTERPRETER",
+        message: expect.stringMatching(message),
+      });
+    }
+    expect(await Python.start({ exitGrace: 1234, signals: "refuse" })).toBe(again);
+    await again.close();
+    await (await Python.start({ exitGrace: 2000 })).close();
+  });
+
   const other = ["/usr/bin/python3", "/usr/local/bin/python3"].find(
     (file) => existsSync(file) && realpathSync(file) !== realpathSync(py.executable),
   );

@@ -46,9 +46,15 @@ test("the same policy in another order is the same handle", async () => {
   expect(await Python.start({ sandbox: reversed })).toBe(py);
 });
 
+test("no policy is the same handle", async () => {
+  expect(await Python.start()).toBe(py);
+  expect(await Python.start({ sandbox: { onEvent: () => undefined } })).toBe(py);
+});
+
 test("another policy is an error", async () => {
   await expect(Python.start({ sandbox: { deny: ["network"] } })).rejects.toMatchObject({
-    code: "ERR_COLOOP_OTHER_INTERPRETER",
+    code: "ERR_COLOOP_POLICY",
+    message: expect.stringMatching(/one sandbox policy, set by its first start: start Python here/),
   });
 });
 

@@ -103,13 +103,15 @@ assert.equal(py.evalSync("__import__('coloop').whose()"), "main");
 
 // Errors and limits of what may be mixed.
 await inOwn(async ({ py, Python, assert }) => {
-  const shared = await Python.start().catch((error) => error);
+  assert.equal(await Python.start(), py);
+  const shared = await Python.start({ interpreter: "shared" }).catch((error) => error);
   assert.equal(shared.code, "ERR_COLOOP_OTHER_INTERPRETER");
+  assert.match(shared.message, /interpreter: "own" here.*cannot have interpreter: "shared"/);
   await py.close();
-  const still = await Python.start().catch((error) => error);
+  const still = await Python.start({ interpreter: "shared" }).catch((error) => error);
   assert.equal(still.code, "ERR_COLOOP_OTHER_INTERPRETER");
   assert.match(still.message, /this Worker's interpreter is "own"/);
-  const again = await Python.start({ interpreter: "own" });
+  const again = await Python.start();
   assert.equal(await again.eval("await __import__('asyncio').sleep(0, 5)"), 5);
   await again.close();
 });
