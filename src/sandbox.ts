@@ -22,7 +22,10 @@ export interface SandboxRule {
  * what each looks at, and where it cannot be relied on.
  */
 export interface SandboxRules {
-  /** Files and folders, with all that is below, to be opened for reading, listed or entered. */
+  /**
+   * Files and folders, with all that is below, to be opened for reading, listed or entered; relative
+   * ones start from the current folder.
+   */
   read?: SandboxRule;
   /** Files and folders, with all that is below, to be written, made, removed, renamed or changed. */
   write?: SandboxRule;
@@ -149,7 +152,8 @@ function ruleLines(rules: SandboxRules, where: string): readonly string[] {
     for (const way of ["allow", "deny"] as const) {
       for (const pattern of rule[way] ?? []) {
         if (pattern === "") fail(`${what}.${way} has an empty text`);
-        const isPath = name === "read" || name === "write";
+        // Native code refuses "~", which is nobody's home here.
+        const isPath = (name === "read" || name === "write") && !pattern.startsWith("~");
         lines.push(`${name} ${way} ${isPath ? resolve(pattern) : pattern}`);
       }
     }

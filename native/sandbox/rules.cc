@@ -90,6 +90,12 @@ bool AddPath(const std::string& text, Patterns& patterns) {
   return true;
 }
 
+// As `import` tells it: names with dots between them.
+bool IsModuleName(std::string_view text) {
+  return text.find_first_of("*?[]/\\ ") == std::string_view::npos && !text.starts_with('.') &&
+         !text.ends_with('.') && text.find("..") == std::string_view::npos;
+}
+
 bool AddPattern(Rule rule, const std::string& text, Patterns& patterns) {
   const bool local = text.starts_with('/') || text.starts_with('@');
   if (IsHostRule(rule) && text.starts_with('@')) {
@@ -97,8 +103,9 @@ bool AddPattern(Rule rule, const std::string& text, Patterns& patterns) {
     return true;
   }
   if (rule == Rule::kRead || rule == Rule::kWrite || (IsHostRule(rule) && local)) {
-    return AddPath(text, patterns);
+    return text.find('*') == std::string::npos && AddPath(text, patterns);
   }
+  if (rule == Rule::kImport && !IsModuleName(text)) return false;
   if (IsHostRule(rule) || rule == Rule::kResolve) return ParseHostPattern(text, patterns.hosts);
   patterns.texts.push_back(text);
   return true;
@@ -109,8 +116,17 @@ base::Error WrongLine(const std::string& line, const char* what) {
 }
 
 const char* Expected(Rule rule) {
-  if (rule == Rule::kRead || rule == Rule::kWrite) return "needs the path of a file or folder";
-  return "needs a host, an address or a network such as 10.0.0.0/8, with :port or without";
+  if (rule == Rule::kRead || rule == Rule::kWrite) {
+    return "needs the path of a file, or of a folder for all that is below it: no \"*\", no \"~\"";
+  }
+  if (rule == Rule::kImport) {
+    return "needs a module's name, which covers its submodules: \"xml\", not \"xml.*\"";
+  }
+  if (IsHostRule(rule)) {
+    return "needs a host, an address or a network such as 10.0.0.0/8, with :port or without, or a "
+           "Unix socket's path or @name without \"*\"";
+  }
+  return "needs a host, an address or a network such as 10.0.0.0/8";
 }
 
 // Calls `judge` for each layer that has the rule, until one says no.

@@ -237,6 +237,18 @@ describe("tighten", () => {
     [{ rules: { read: {} } }, /needs a list: allow, deny or both/],
     [{ rules: { connect: { allow: ["1.2.3.4/99"] } } }, /"connect allow 1.2.3.4\/99" needs a host/],
     [{ rules: { connect: { allow: ["a:99999"] } } }, /needs a host/],
+    [
+      { rules: { connect: { deny: ["/run/*.sock"] } } },
+      /a Unix socket's path or @name without "\*"/,
+    ],
+    [{ rules: { read: { deny: ["~/x"] } } }, /"read deny ~\/x" needs the path of .*no "~"/],
+    [{ rules: { write: { deny: ["/d/f*.txt"] } } }, /"write deny \/d\/f\*\.txt" needs .*no "\*"/],
+    [
+      { rules: { import: { deny: ["xml.*"] } } },
+      /"import deny xml\.\*" needs .*covers its submodules/,
+    ],
+    [{ rules: { import: { deny: ["xml."] } } }, /needs a module's name/],
+    [{ rules: { import: { deny: ["./xml"] } } }, /needs a module's name/],
     [{ deny: ["socket.conect"] }, /near it are: socket\.connect/],
   ])("%j is an error", (options, message) => {
     expect(() => py.sandbox.tighten(options as never)).toThrow(message);
