@@ -20,7 +20,8 @@ using interp::Owned;
 
 constexpr const char* kProcessText =
     " is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. "
-    "Use node:child_process through a registered function for subprocess management.";
+    "Start Python with sandbox: { subprocess } (coloop run: --allow subprocess), or use "
+    "node:child_process through a registered function for subprocess management.";
 constexpr const char* kSignalText =
     " is blocked in Node.js host context. Signals and their handlers belong to Node.js. "
     "Use py.onSignal() in JavaScript, which calls a JavaScript or Python function, or start Python "
@@ -109,6 +110,8 @@ std::string RefusalText(EventId id, const std::string& why) {
   const Event& event = kEvents[id];
   const std::string name(event.name);
   if (!why.empty()) return name + kBlockedText + why;
+  // No remedy of the group's makes up for what the program itself denies.
+  if (event.standard == Verdict::kAllow) return name + kBlockedText + kPolicyText;
   if (event.group == Group::kSignals) return name + kSignalText;
   if (event.group != Group::kSubprocess) return name + kBlockedText + kPolicyText;
   return name + kProcessText + (CalledByMultiprocessing() ? kMultiprocessingText : "");

@@ -24,7 +24,8 @@ afterAll(async () => {
 
 const text = (event: string) =>
   `${event} is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. ` +
-  "Use node:child_process through a registered function for subprocess management.";
+  "Start Python with sandbox: { subprocess } (coloop run: --allow subprocess), or use " +
+  "node:child_process through a registered function for subprocess management.";
 
 const multiprocessingText =
   " multiprocessing and ProcessPoolExecutor work by child processes: use threads " +

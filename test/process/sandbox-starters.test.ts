@@ -13,7 +13,8 @@ type Attempt = [name: string, event: string | null, kind: string, text: string];
 
 const processText = (event: string) =>
   `${event} is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. ` +
-  "Use node:child_process through a registered function for subprocess management.";
+  "Start Python with sandbox: { subprocess } (coloop run: --allow subprocess), or use " +
+  "node:child_process through a registered function for subprocess management.";
 const multiprocessingText =
   " multiprocessing and ProcessPoolExecutor work by child processes: use threads " +
   "(ThreadPoolExecutor, asyncio.to_thread), or a child process or Worker that Node.js runs.";

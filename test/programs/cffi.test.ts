@@ -33,7 +33,8 @@ test.each(
   events.length = 0;
   expect(py.evalSync(`outcome(${library}, "${name}")`)).toContain(
     "is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. " +
-      "Use node:child_process through a registered function for subprocess management.",
+      "Start Python with sandbox: { subprocess } (coloop run: --allow subprocess), or use " +
+      "node:child_process through a registered function for subprocess management.",
   );
   await expect
     .poll(() => events.map(({ event, args }) => [event, args]))

@@ -28,7 +28,8 @@ from typing import Any
 
 PROCESS_TEXT = (
     "{} is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. "
-    "Use node:child_process through a registered function for subprocess management."
+    "Start Python with sandbox: {{ subprocess }} (coloop run: --allow subprocess), or use "
+    "node:child_process through a registered function for subprocess management."
 )
 MULTIPROCESSING_TEXT = (
     " multiprocessing and ProcessPoolExecutor work by child processes: use threads "
@@ -244,7 +245,7 @@ class TestProcesses(RefusalCase):
         before = children()
         with self.assertRaises(RuntimeError) as caught:
             submit()
-        self.assertIn("Use node:child_process", str(caught.exception))
+        self.assertIn("use node:child_process", str(caught.exception))
         self.assertTrue(str(caught.exception).endswith(MULTIPROCESSING_TEXT))
         self.assertEqual(children(), before)
 

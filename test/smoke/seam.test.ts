@@ -203,7 +203,8 @@ test("errors without a promise go to loopError, and the process goes on", async 
 test("os.fork is refused with the documented text", () => {
   expect(() => py.import("os").fork()).toThrow(
     "os.fork is blocked in Node.js host context. fork()/exec() would corrupt the Node.js runtime. " +
-      "Use node:child_process through a registered function for subprocess management.",
+      "Start Python with sandbox: { subprocess } (coloop run: --allow subprocess), or use " +
+      "node:child_process through a registered function for subprocess management.",
   );
   expect(py.import("_erlang_impl._sandbox").is_sandboxed()).toBe(true);
 });
