@@ -44,10 +44,11 @@ interface Candidate {
 
 const oldestMinor = 10;
 const newestMinor = 14;
+const newestTestedMinor = 13;
 const defaultTimeout = 20_000;
 const commandNotFound = 127; // a shell's exit status, and that of pyenv's shims
 const versionPattern = /^(\d+\.\d+)(\.\d+)?$/;
-const supported = `CPython 3.${oldestMinor} to 3.${newestMinor}, the ordinary build`;
+const supported = `CPython 3.${oldestMinor} to 3.${newestTestedMinor}, the ordinary build`;
 const selections = "give an interpreter's path, a venv's folder, or a version such as 3.12";
 
 /** Why a candidate is not taken. */

@@ -26,7 +26,7 @@ import {
 } from "./context.js";
 import type { Interpreter } from "./discover.js";
 import { threadsAbove, watchEnds } from "./ends.js";
-import { makeError, makeOwnError } from "./errors.js";
+import { ColoopTypeError, makeError, makeOwnError } from "./errors.js";
 import { encodeThrown, openScope, perform, release, setMissing } from "./hosts.js";
 import {
   checkOwnInterpreter,
@@ -173,6 +173,12 @@ export class Python extends EventEmitter<PythonEvents> implements PythonContext 
 
   private constructor(interpreter: Interpreter, own: boolean) {
     super();
+    if (interpreter === undefined) {
+      throw new ColoopTypeError(
+        "ERR_COLOOP_ARGUMENT",
+        "Python is not made by `new`: use `await Python.start()`",
+      );
+    }
     // Where the interpreter is shared, a Worker's names are its own.
     const globals = isMainThread || own ? python().mainNamespace() : python().newNamespace();
     this.#context = new HostContext(globals as PyProxy, this.#start);

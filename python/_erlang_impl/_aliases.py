@@ -33,11 +33,18 @@ class _Finder(MetaPathFinder, Loader):
         package, _, name = fullname.partition(".")
         if not name.isidentifier() or sys.modules.get(package) is not sys.modules[_PACKAGE]:
             return None
-        if package in _ALIASES:
-            there = importlib.util.find_spec(f"{_PACKAGE}.{name}") is not None
-            return ModuleSpec(fullname, self) if there else None
         file = join(self._folder, f"{name}.py")
-        return importlib.util.spec_from_file_location(fullname, file) if isfile(file) else None
+        if package in _ALIASES:
+            return ModuleSpec(fullname, self) if isfile(file) else None
+        if isfile(file):
+            return importlib.util.spec_from_file_location(fullname, file)
+        # `from coloop import name` comes here when the module has no such name. The ImportError
+        # that Python would raise names the package.
+        raise ImportError(
+            f"cannot import name {name!r} from 'coloop': no JavaScript function is registered "
+            f"under that name; register it with py.register({name!r}, fn)",
+            name="coloop",
+        )
 
     def exec_module(self, module: ModuleType) -> None:
         _, _, name = module.__name__.partition(".")

@@ -6,7 +6,6 @@ what must not be copied is wrapped by `_coloop.opaque`.
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import contextvars
 import importlib
@@ -24,6 +23,7 @@ from ._errors import StackError, describe
 from ._failures import tell_failures
 from ._js import MISSING, thrown
 from ._policy import install_policy
+from ._source import compile_async, compile_sync
 from ._stream import Stream
 
 __all__ = ["MISSING", "StackError", "async_resource", "blocked", "describe", "thrown"]
@@ -85,16 +85,16 @@ def _scope(
 
 def evaluate(code: str, variables: Any, namespace: Any, by_reference: bool) -> Any:
     scope = _scope(namespace, variables, by_reference)
-    return eval(compile(code, "<coloop>", "eval"), *scope)
+    return eval(compile_sync(code, "eval"), *scope)
 
 
 def execute(code: str, variables: Any, namespace: Any, by_reference: bool) -> None:
     scope = _scope(namespace, variables, by_reference)
-    exec(compile(code, "<coloop>", "exec"), *scope)
+    exec(compile_sync(code, "exec"), *scope)
 
 
 async def _run(code: str, mode: str, scope: tuple[dict[str, Any], Any]) -> Any:
-    compiled = compile(code, "<coloop>", mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    compiled = compile_async(code, mode)
     result = eval(compiled, *scope)
     return await result if compiled.co_flags & inspect.CO_COROUTINE else result
 

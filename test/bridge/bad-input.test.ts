@@ -32,6 +32,11 @@ async function refused(fn: (loose: Loose) => unknown): Promise<Refused> {
 
 describe("arguments", () => {
   test.each<[string, (loose: Loose) => unknown, RegExp]>([
+    [
+      "new Python()",
+      () => new (Python as Loose)(),
+      /^Python is not made by `new`: .* Python\.start\(\)/,
+    ],
     ["start(null)", () => Python.start(null as Loose), /options of Python\.start .* not null/],
     ["start(5)", () => Python.start(5 as Loose), /must be an object, not 5/],
     ["start([])", () => Python.start([] as Loose), /must be an object, not an array/],
@@ -121,7 +126,6 @@ describe("Python's own refusals have its class and ERR_COLOOP_PYTHON", () => {
     ["(", "SyntaxError", /never closed/],
     ["a = 1", "SyntaxError", /invalid syntax/],
     ["1\n2", "SyntaxError", /invalid syntax/],
-    ["  1", "IndentationError", /unexpected indent/],
     ["x\0y", nullBytes, /null bytes/],
     ["'\ud800'", "UnicodeEncodeError", /surrogates not allowed/],
     ["(".repeat(300), "SyntaxError", /too many nested parentheses/],
@@ -141,6 +145,7 @@ describe("Python's own refusals have its class and ERR_COLOOP_PYTHON", () => {
     ["x = ", "SyntaxError"],
     ["def f(:\n  pass", "SyntaxError"],
     ["x = 1\n  y = 2", "IndentationError"],
+    ["  x = 1\n y = 2", "IndentationError"],
     ["return 1", "SyntaxError"],
     ["break", "SyntaxError"],
     ["x\0", nullBytes],
@@ -153,8 +158,40 @@ describe("Python's own refusals have its class and ERR_COLOOP_PYTHON", () => {
     expect((await rejected<PythonError>(py.exec(code))).pythonType).toBe(type);
   });
 
+  test("an indented template is as if it were not, and its lines have their numbers", async () => {
+    const code = `
+      text = """
+        a
+      b"""
+
+      if text:
+          raise ValueError(text)
+    `;
+    for (const error of [
+      thrown<PythonError>(() => py.execSync(code)),
+      await rejected<PythonError>(py.exec(code)),
+    ]) {
+      expect(error.message).toBe("\n  a\nb");
+      expect(error.frames.map(({ line }) => line)).toEqual([7]);
+    }
+    expect(thrown(() => py.execSync("\n  x = 1\n  y =\n")).message).toMatch(/line 3\)$/);
+    for (const expression of ["  6 * 7", "\t6 * 7", "\n    (6 *\n  7)\n    "]) {
+      expect(py.evalSync(expression)).toBe(42);
+      expect(await py.eval(expression)).toBe(42);
+    }
+    await py.exec("  import asyncio\n  await asyncio.sleep(0)");
+  });
+
   test("await where it cannot be, and locals that are no mapping", () => {
-    expect(thrown(() => py.evalSync("await x")).message).toMatch(/'await' outside function/);
+    const remedy =
+      /: py\.evalSync\(\) and py\.execSync\(\) take no .* await, py\.eval\(\) and py\.exec\(\) do/;
+    for (const code of ["await x", "[i async for i in x]"]) {
+      expect(thrown(() => py.evalSync(code)).message).toMatch(remedy);
+    }
+    expect(thrown(() => py.execSync("x = 1\nasync with x: pass")).message).toMatch(remedy);
+    for (const code of ["def f(): await x", "await x +"]) {
+      expect(thrown(() => py.execSync(code)).message).not.toMatch(remedy);
+    }
     const locals = py.import("math");
     expect(thrown(() => py.evalSync("1", locals)).message).toMatch(/locals must be a mapping/);
     const instance = new (class Locals {})() as Record<string, unknown>;

@@ -189,6 +189,12 @@ describe("registered functions", () => {
     for (const name of ["run", "sleep", "detect_mode", "is_sandboxed", "get_event_loop_policy"]) {
       expect(() => py.register(name, () => 1)).toThrow(/a '\w+' of its own/);
     }
-    expect(() => py.execSync("from erlang import double_it")).toThrow(/cannot import name/);
+    expect(() => py.execSync("from erlang import double_it")).toThrow(
+      "cannot import name 'double_it' from 'coloop': no JavaScript function is registered under that name; " +
+        "register it with py.register('double_it', fn)",
+    );
+    expect(() => py.execSync("import coloop.double_it")).toThrow(
+      "No module named 'coloop.double_it'",
+    );
   });
 });

@@ -275,7 +275,7 @@ describe("refused, with the reason", () => {
     const error = failure(pretend("python", before));
     expect(error.code).toBe("ERR_COLOOP_PYTHON_UNSUPPORTED");
     expect(error.message).toMatch(message);
-    expect(error.message).toMatch(/what to do: use CPython 3\.10 to 3\.14/);
+    expect(error.message).toMatch(/what to do: use CPython 3\.10 to 3\.13/);
   });
 
   test("Python 2, which has no isolated mode", () => {
