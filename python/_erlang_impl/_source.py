@@ -25,12 +25,12 @@ def compile_async(code: str, mode: str) -> CodeType:
 
 def _compile(code: str, mode: str, flags: int) -> CodeType:
     try:
-        return compile(code, _NAME, mode, flags=flags)
+        return compile(code, _NAME, mode, flags=flags, dont_inherit=True)
     except IndentationError:
         moved = _without_margin(code, mode)
         if moved == code:
             raise
-    return compile(moved, _NAME, mode, flags=flags)
+    return compile(moved, _NAME, mode, flags=flags, dont_inherit=True)
 
 
 def _without_margin(code: str, mode: str) -> str:

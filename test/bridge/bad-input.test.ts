@@ -182,6 +182,11 @@ describe("Python's own refusals have its class and ERR_COLOOP_PYTHON", () => {
     await py.exec("  import asyncio\n  await asyncio.sleep(0)");
   });
 
+  test("code has none of our own __future__", () => {
+    py.execSync("def annotated(x: int): pass");
+    expect(py.evalSync("annotated.__annotations__['x'] is int")).toBe(true);
+  });
+
   test("await where it cannot be, and locals that are no mapping", () => {
     const remedy =
       /: py\.evalSync\(\) and py\.execSync\(\) take no .* await, py\.eval\(\) and py\.exec\(\) do/;
