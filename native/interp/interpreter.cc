@@ -128,10 +128,19 @@ void ShutDownThreads(const Gil& gil) {
   if (!done) ReportUnlessInterrupted(gil);
 }
 
+bool IsClosed(PyObject* stream) {
+  const Owned closed(PyObject_GetAttrString(stream, "closed"));
+  const bool is_closed = closed && PyObject_IsTrue(closed.get()) > 0;
+  PyErr_Clear();
+  return is_closed;
+}
+
+// What the program itself has closed counts as flushed, as at the end of plain Python.
 bool Flush(const char* name) {
   PyObject* stream = PySys_GetObject(name);
   if (stream == nullptr || stream == Py_None) return true;
   const Owned held = Owned::NewRef(stream);
+  if (IsClosed(held.get())) return true;
   const Owned result(PyObject_CallMethod(held.get(), "flush", nullptr));
   return static_cast<bool>(result);
 }

@@ -155,7 +155,8 @@ def _status(code: object) -> int:
         return 0
     if isinstance(code, int):
         return code & 0xFF if -(2**63) <= code < 2**63 else 0xFF
-    sys.stdout.flush()
+    if not getattr(sys.stdout, "closed", True):
+        sys.stdout.flush()
     print(code, file=sys.stderr)
     return 1
 

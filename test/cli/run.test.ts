@@ -152,6 +152,19 @@ async with asyncio.Lock():
     expect(await run(all)).toEqual({ code, signal: null, stdout: "out", stderr });
   });
 
+  test.each([
+    [
+      "a script that closes its output ends quietly",
+      "sys.stdout.close()",
+      0,
+      "",
+    ],
+    ["and what it exits with is said", "sys.stdout.close(); sys.exit('text')", 1, "text\n"],
+  ])("%s", async (_, text, code, stderr) => {
+    const result = await run(`import sys\nprint('out', end='')\n${text}`);
+    expect(result).toEqual({ code, signal: null, stdout: "out", stderr });
+  });
+
   test("an uncaught exception has the traceback of the script alone", async () => {
     const result = await run("import asyncio\nawait asyncio.sleep(0)\nraise KeyError('x')\n");
     expect(result.code).toBe(1);
