@@ -90,7 +90,8 @@ def spawn_task(coro: Coroutine[Any, Any, _T], *, name: str | None = None) -> asy
 
     Its loop is the one that runs in this thread, else the thread's current one: the hosted loop
     on a JavaScript thread, which runs the Task as soon as JavaScript gets its turn.
-    RuntimeError if there is no such loop or it is closed; then the coroutine is closed too.
+    RuntimeError if there is no such loop or it is closed; then the coroutine is closed too. From
+    other threads `asyncio.run_coroutine_threadsafe` reaches a loop: a Task is not thread-safe.
     """
     try:
         loop = asyncio._get_running_loop() or _loop_of_thread()
@@ -108,8 +109,10 @@ def _loop_of_thread() -> asyncio.AbstractEventLoop:
         return current_loop()
     except RuntimeError as error:
         raise RuntimeError(
-            f"No event loop available. {error} Call spawn_task() in a coroutine or on the "
-            "JavaScript thread, or set a loop of this thread with asyncio.set_event_loop()"
+            f"No event loop available. {error} A Task is used on its loop's own thread: call "
+            "spawn_task() in a coroutine or on the JavaScript thread, set a loop of this thread "
+            "with asyncio.set_event_loop(), or reach the loop of another thread with "
+            "asyncio.run_coroutine_threadsafe(coroutine, loop)"
         ) from None
 
 
