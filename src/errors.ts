@@ -35,8 +35,8 @@ export type ErrorCode = keyof typeof errorCodes;
 
 /** An error of coloop itself: Python does not start, is closed, or ends. */
 export class ColoopError extends Error {
-  /** The stable code, an {@link ErrorCode}. */
-  readonly code: string;
+  /** The stable code. */
+  readonly code: ErrorCode;
 
   /** @internal */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
@@ -53,7 +53,7 @@ export class ColoopError extends Error {
  */
 export class ColoopTypeError extends TypeError {
   /** The stable code. */
-  readonly code: string;
+  readonly code: ErrorCode;
 
   /** @internal */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
@@ -113,7 +113,7 @@ export interface ExceptionDescription {
  */
 export class PythonError extends Error {
   /** The stable code: `ERR_COLOOP_PYTHON`, or that of a subclass. */
-  readonly code: string;
+  readonly code: ErrorCode;
   /** The qualified name of the exception's class, for example `json.decoder.JSONDecodeError`. */
   readonly pythonType: string;
   /** The traceback as Python prints it. */
@@ -123,7 +123,8 @@ export class PythonError extends Error {
   /** The exceptions of an ExceptionGroup; what came from JavaScript is itself. */
   declare readonly errors?: readonly unknown[];
   /** The exception itself: a proxy, by which its own attributes are reached. */
-  declare readonly value: unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: a PyProxy, whose file imports this one
+  declare readonly value: any;
 
   /** @internal */
   constructor(description: ExceptionDescription, code: ErrorCode = "ERR_COLOOP_PYTHON") {

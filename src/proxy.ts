@@ -47,7 +47,8 @@ export interface PyProxy {
    *
    * @throws ColoopTypeError `ERR_COLOOP_ARGUMENT` when called, for wrong options
    */
-  $with(options: WithOptions): (...args: unknown[]) => unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: as a call without options
+  $with(options: WithOptions): (...args: unknown[]) => any;
   /** A copy as a JavaScript value, if the object is of a kind that is copied; else the proxy itself. */
   $toJs(): unknown;
   /**
@@ -71,7 +72,8 @@ export interface PyProxy {
    *
    * @throws PythonError (`KeyError`, `IndexError`, `TypeError`) as Python
    */
-  $get(key: unknown): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: as an item by index
+  $get(key: unknown): any;
   /** `object[key] = value`. */
   $set(key: unknown, value: unknown): void;
   /** `key in object`. */
@@ -87,7 +89,8 @@ export interface PyProxy {
    *
    * @throws PythonError (`AttributeError`) if there is none
    */
-  $attr(name: string, options?: { ref?: boolean }): unknown;
+  // biome-ignore lint/suspicious/noExplicitAny: as an attribute by name
+  $attr(name: string, options?: { ref?: boolean }): any;
   /** The items, if the object is iterable; leaving the loop early closes a generator. */
   // biome-ignore lint/suspicious/noExplicitAny: what a Python object yields is not known to TypeScript
   [Symbol.iterator](): IterableIterator<any>;

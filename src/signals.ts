@@ -10,8 +10,11 @@ import { python } from "./library.js";
 import { checkOptions } from "./options.js";
 import { isPyProxy, type PyProxy } from "./proxy.js";
 
-/** What a signal calls, with its name and number: a JavaScript function, or a Python callable. */
-export type SignalHandler = ((signal: NodeJS.Signals, number: number) => unknown) | PyProxy;
+/**
+ * What a signal calls, with its name and number: a JavaScript function, or a Python callable, which is
+ * a function to TypeScript.
+ */
+export type SignalHandler = (signal: NodeJS.Signals, number: number) => unknown;
 
 /** Options of {@link Python.onSignal}. */
 export interface SignalOptions {
