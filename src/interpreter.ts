@@ -1,6 +1,6 @@
 // Which interpreter a start is about.
 
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { getEnvironmentData, isMainThread, setEnvironmentData } from "node:worker_threads";
 import { discoverInterpreter, type Interpreter } from "./discover.js";
 import { ColoopError } from "./errors.js";
@@ -9,7 +9,9 @@ const choiceKey = "coloop:interpreter";
 
 // Two commands of one installation, or of one venv, are one interpreter.
 function identityOf({ library, prefix, basePrefix }: Interpreter): string {
-  return JSON.stringify([library, prefix, basePrefix].map((path) => realpathSync(path)));
+  return JSON.stringify(
+    [library, prefix, basePrefix].map((path) => (existsSync(path) ? realpathSync(path) : path)),
+  );
 }
 
 /**
