@@ -153,12 +153,7 @@ async with asyncio.Lock():
   });
 
   test.each([
-    [
-      "a script that closes its output ends quietly",
-      "sys.stdout.close()",
-      0,
-      "",
-    ],
+    ["a script that closes its output ends quietly", "sys.stdout.close()", 0, ""],
     ["and what it exits with is said", "sys.stdout.close(); sys.exit('text')", 1, "text\n"],
   ])("%s", async (_, text, code, stderr) => {
     const result = await run(`import sys\nprint('out', end='')\n${text}`);
