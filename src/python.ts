@@ -26,8 +26,9 @@ import {
 } from "./context.js";
 import type { Interpreter } from "./discover.js";
 import { threadsAbove, watchEnds } from "./ends.js";
-import { ColoopTypeError, makeError, makeOwnError } from "./errors.js";
-import { encodeThrown, openScope, perform, release, setMissing } from "./hosts.js";
+import { ColoopTypeError } from "./errors.js";
+import { helpers } from "./helpers.js";
+import { setMissing } from "./hosts.js";
 import {
   checkOwnInterpreter,
   checkSettings,
@@ -38,7 +39,7 @@ import type { StreamOptions } from "./iterate.js";
 import { connectLibrary, python } from "./library.js";
 import { type LoopMetrics, type Metrics, metricsOf } from "./metrics.js";
 import { checkGiven, checkOptions, checkString } from "./options.js";
-import { forgetNames, makeProxy, type PyProxy } from "./proxy.js";
+import { forgetNames, type PyProxy } from "./proxy.js";
 import { deliverReports, listen, Sandbox, type SandboxOptions, sandboxPolicy } from "./sandbox.js";
 import {
   checkMainThread,
@@ -47,7 +48,6 @@ import {
   type SignalOptions,
   Signals,
 } from "./signals.js";
-import { hostValue } from "./table.js";
 
 /** Options of {@link Python.start}. */
 export interface StartOptions {
@@ -104,42 +104,6 @@ export interface PythonEvents {
 
 const defaultGrace = 2000;
 const defaultCloseTimeout = 2000;
-
-// In the order of `Helper` in native/bridge/helpers.h.
-const helpers = [
-  makeProxy,
-  makeError,
-  makeOwnError,
-  perform,
-  encodeThrown,
-  hostValue,
-  release,
-  () => new Map(),
-  () => new Set(),
-  fill,
-  (numbers: Float64Array) => Array.from(numbers),
-  setOwn,
-  openScope,
-  (length: number) => new ArrayBuffer(length),
-  (promise: Promise<unknown>) => void promise.catch(() => undefined),
-] as readonly ((...args: never[]) => unknown)[];
-
-function fill(container: Map<unknown, unknown> | Set<unknown>, contents: readonly unknown[]): void {
-  if (container instanceof Map) {
-    for (let i = 0; i < contents.length; i += 2) container.set(contents[i], contents[i + 1]);
-  } else {
-    for (const item of contents) container.add(item);
-  }
-}
-
-function setOwn(object: object, key: string, value: unknown): void {
-  Object.defineProperty(object, key, {
-    value,
-    writable: true,
-    enumerable: true,
-    configurable: true,
-  });
-}
 
 let running: Python | undefined;
 let closing: Promise<void> | undefined;
