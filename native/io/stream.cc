@@ -87,6 +87,10 @@ void Stream::Detach() {
   if (medium_ == Medium::kWriteDevice) close(watched_);
 }
 
+void Stream::Dropped() {
+  if (std::exchange(attached_, false) && medium_ == Medium::kWriteDevice) close(watched_);
+}
+
 void Stream::Note(unsigned events) {
   if ((events & kWritable) != 0) writable_ = true;
   if ((events & kHungUp) != 0) hung_up_ = true;

@@ -49,7 +49,7 @@ class Stream final : public loop::Channel {
   [[nodiscard]] bool Run(const interp::Gil& gil) override;
   [[nodiscard]] bool Flush(const interp::Gil& gil) override;
   [[nodiscard]] bool level() const override { return level_; }
-  void Dropped() override { attached_ = false; }
+  void Dropped() override;
 
   // asyncio's methods. Those that can fail return false with an exception set.
   // `sink`: of a protocol that is native, else null.

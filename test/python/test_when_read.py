@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import pty
 import socket
@@ -172,12 +173,23 @@ class Terminal(Bounded):
         self.addCleanup(self.slave.close)
 
     async def fill(self: Any) -> Any:
-        transport, _ = await self.loop.connect_write_pipe(
+        loop: Any = asyncio.get_running_loop()
+        transport, _ = await loop.connect_write_pipe(
             asyncio.BaseProtocol, os.fdopen(self.master, "wb", 0)
         )
         transport.write(b"o" * 100_000)
         self.assertGreater(transport.get_write_buffer_size(), 0)
         return transport
+
+    def test_a_loop_that_is_closed_meanwhile_leaves_nothing_open(self: Any) -> None:
+        before = os.listdir("/proc/self/fd")
+        loop = type(self).make()
+        transport = loop.run_until_complete(self.fill())
+        loop.close()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), len(before))
+        with self.assertWarns(ResourceWarning):
+            del transport
+            gc.collect()
 
     async def empty(self: Any, transport: Any) -> None:
         while transport.get_write_buffer_size() > 0:
