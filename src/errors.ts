@@ -235,19 +235,20 @@ const classes = {
   interrupt: PythonInterruptedError,
 };
 
-// One Python exception is one error object for as long as that lives.
-const errorsByValue = new WeakMap<object, WeakRef<PythonError>>();
+// One Python exception is one error object for as long as that or its proxy lives. No WeakRef: what
+// one has been made for, the engine keeps until the microtasks end, and a loop that catches would grow.
+const errorsByValue = new WeakMap<object, PythonError>();
 
 /** The error object of a Python exception; what came from JavaScript is itself. */
 export function makeError([fromJavaScript, description]: Described): unknown {
   if (fromJavaScript) return description;
   const key = description.value as object;
-  const known = errorsByValue.get(key)?.deref();
+  const known = errorsByValue.get(key);
   if (known !== undefined) {
     showTraceback(known, description); // it has come through more frames since
     return known;
   }
   const error = new classes[description.category](description);
-  errorsByValue.set(key, new WeakRef(error));
+  errorsByValue.set(key, error);
   return error;
 }

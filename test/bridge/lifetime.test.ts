@@ -29,6 +29,22 @@ test("a missing property is missing after collections, too", async () => {
 });
 
 describe("release inside synchronous loops", () => {
+  // First: after many proxies the table is looked through only when there are twice as many.
+  test("10,000 exceptions caught in one job", () => {
+    const before = proxies();
+    let most = 0;
+    for (let i = 0; i < 10_000; i++) {
+      try {
+        py.evalSync("1 / 0");
+      } catch {
+        most = Math.max(most, proxies() - before);
+      }
+      if (i % 1000 === 0) globalThis.gc?.();
+    }
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThan(8000);
+  });
+
   test("300,000 proxies made in one job: they are released within it", () => {
     const before = proxies();
     let most = 0;
