@@ -10,6 +10,7 @@
 
 #ifndef _WIN32
 #include <dlfcn.h>
+#include <fcntl.h>
 #endif
 
 #include "interp/error.h"
@@ -153,6 +154,17 @@ void FlushEarly() {
   }
 }
 
+// Node.js has them closed in children, and gives its own theirs. Python's, where the policy allows
+// them, expect to inherit 0, 1 and 2 (PEP 446).
+void InheritStandardStreams() {
+#ifndef _WIN32
+  for (int fd = 0; fd <= 2; ++fd) {
+    const int flags = fcntl(fd, F_GETFD);
+    if (flags >= 0) fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
+  }
+#endif
+}
+
 }  // namespace
 
 base::Error StartError(const char* function, const char* message) {
@@ -202,6 +214,7 @@ bool IsRunByOthers() { return Py_IsInitialized() != 0; }
 base::Result<void> Initialize(const InterpreterConfig& config) {
   const PyStatus status = InitializeFromConfig(config);
   if (PyStatus_Exception(status) != 0) return StartError(status.func, status.err_msg);
+  InheritStandardStreams();
   GilSlot& slot = CurrentGilSlot();
   slot.held = true;
   (void)AddInterpreter(PyInterpreterState_Get());

@@ -92,6 +92,28 @@ describe("a script is run as by python", () => {
     expect({ code, first: stdout.slice(0, 14) }).toEqual({ code: 0, first: "['script.pyc']" });
   });
 
+  test("children that are allowed inherit the standard streams", async () => {
+    const text = `
+import multiprocessing, subprocess
+def work(queue):
+    print("spawned", flush=True)
+    queue.put(5)
+if __name__ == "__main__":
+    subprocess.run(["sh", "-c", "set -e; cat; echo out; echo err >&2"], check=True)
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=work, args=(queue,))
+    process.start()
+    print(queue.get(timeout=30), flush=True)
+    process.join()
+`;
+    const cwd = folderOf({ "script.py": text });
+    const expected = await python(["script.py"], { cwd });
+    expect(expected).toMatchObject({ stdout: "out\nspawned\n5\n", stderr: "err\n" });
+    const allowed = ["run", "--allow", "subprocess", "script.py"];
+    expect(await coloop(allowed, { cwd })).toEqual(expected);
+  });
+
   test("what is not there, or not readable as code", async () => {
     const cwd = folderOf({ "empty/beside.py": "" });
     await expectAsPython(cwd, ["nothing.py"]);
